@@ -1,0 +1,5 @@
+//! Keys of an account.
+
+/// Keys, never the password.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Credentials {}
