@@ -139,7 +139,7 @@ pub enum StoreOp {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum StoreQuery {
-    /// Filters with their subscriptions, and counts. Asked once, at the start. Answer: `Boot`.
+    /// Filters with their subscriptions, and what is owed. Asked once, at the start. Answer: `Boot`.
     Boot,
     /// Answer: `Account`.
     Account(BareJid),
@@ -199,6 +199,8 @@ pub enum StoreQuery {
 pub enum StoreAnswer {
     Boot {
         filters: Vec<(NodeAddress, NodeSubscription)>,
+        /// Alarms owed, by account, so that the bound of S9 is known without a look-up.
+        owed: Vec<(BareJid, u32)>,
     },
     /// With it, how many messages and alarms wait, how many nodes it owns and how many subscriptions it has.
     Account(Option<Box<Account>>, AccountCounts),
