@@ -24,4 +24,5 @@ pub mod event;
 pub mod mailbox;
 
 // The router and its services: command to effect.
+pub mod router;
 pub mod service;
