@@ -76,8 +76,12 @@ impl Commits {
         let seq = self.last;
         for op in &ops {
             match touched(op) {
-                Some(Touched::Node(at)) => drop(self.nodes.insert(at.clone(), seq)),
-                Some(Touched::Roster(account)) => drop(self.rosters.insert(account.clone(), seq)),
+                Some(Touched::Node(at)) => {
+                    self.nodes.insert(at.clone(), seq);
+                }
+                Some(Touched::Roster(account)) => {
+                    self.rosters.insert(account.clone(), seq);
+                }
                 None => {}
             }
         }
@@ -122,10 +126,10 @@ impl Commits {
         for op in &pending.ops {
             match touched(op) {
                 Some(Touched::Node(at)) if self.nodes.get(at) == Some(&seq) => {
-                    drop(self.nodes.remove(at))
+                    self.nodes.remove(at);
                 }
                 Some(Touched::Roster(account)) if self.rosters.get(account) == Some(&seq) => {
-                    drop(self.rosters.remove(account));
+                    self.rosters.remove(account);
                 }
                 _ => {}
             }

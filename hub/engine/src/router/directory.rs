@@ -42,7 +42,6 @@ struct Slot {
 }
 
 struct AccountSlot {
-    jid: BareJid,
     /// Bound sessions, oldest first.
     sessions: SmallVec<[SessionId; 1]>,
     role: Option<Role>,
@@ -168,11 +167,6 @@ impl Directory {
             .map_or(&[], |account| self.sessions_of(account))
     }
 
-    /// The address of an interned account.
-    pub(super) fn jid_of(&self, account: AccountId) -> Option<&BareJid> {
-        self.accounts.get(account.0 as usize).map(|slot| &slot.jid)
-    }
-
     /// The role of an account that has had a session.
     pub(super) fn role_of(&self, jid: &BareJid) -> Option<Role> {
         self.accounts.get(self.known(jid)?.0 as usize)?.role
@@ -211,7 +205,6 @@ impl service::Directory for Directory {
         }
         let account = AccountId(u32::try_from(self.accounts.len()).unwrap_or(u32::MAX));
         self.accounts.push(AccountSlot {
-            jid: jid.clone(),
             sessions: SmallVec::new(),
             role: None,
         });

@@ -220,7 +220,7 @@ impl World {
             for entry in entries {
                 match entry {
                     Entry::Continue(cursor) if self.drains && cursor != NUDGE => {
-                        drop(self.ask(id, Command::Continue(cursor)))
+                        self.ask(id, Command::Continue(cursor));
                     }
                     Entry::Continue(_) => heard.push("continue".into()),
                     Entry::Event { event, delay, .. } => {
