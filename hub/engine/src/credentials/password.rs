@@ -77,9 +77,7 @@ pub enum PasswordError {
     /// Longer than [`PASSWORD_BYTES_MAX`].
     #[error("the password is longer than {PASSWORD_BYTES_MAX} bytes")]
     TooLong,
-    /// Control characters and the like.
-    #[error(
-        "the password contains characters that cannot be typed reliably, such as control characters"
-    )]
+    /// Control characters.
+    #[error("the password contains control characters")]
     Forbidden,
 }

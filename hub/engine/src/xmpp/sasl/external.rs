@@ -17,7 +17,7 @@ pub(super) fn receive(
     if authzid.contains('\0') {
         return Err(MALFORMED);
     }
-    // XEP-0178 writes "no identity" as `=`. The carrier reads it so; some clients send it in base64, which comes to this.
+    // XEP-0178 writes "no identity" as `=`, which the carrier understands. Some clients encode it like data.
     if authzid.is_empty() || authzid == "=" {
         return match accounts {
             // XEP-0178 §3 step 11: the mapping of certificate to account failed.

@@ -3,13 +3,15 @@
 //! Implements: RFC 4422 §3 (the exchange), RFC 6120 §6 (mechanisms, identities, errors); the mechanisms in their files.
 //! Not: re-authentication after a success, security layers (§3.7), mechanism lists for servers.
 //!
-//! An [`Exchange`] sees the mechanisms' own octets and nothing of what carries them: base64, `<auth/>`, `<authenticate/>`
-//! (XEP-0388) or an MQTT AUTH packet are their carrier's business, and so are `=` for "empty" and incorrect-encoding.
+//! An [`Exchange`] sees the mechanisms' own octets and nothing of what carries them: base64, `<auth/>`, XEP-0388's
+//! `<authenticate/>` or an MQTT AUTH packet are their carrier's business, and so are `=` for "empty" and incorrect-encoding.
 //!
 //! ```text
-//!   start ──▶ Challenge ─▶ respond ──▶ Lookup ─▶ account_found ──▶ Challenge ─▶ respond ──▶ Success
-//!     └─────────(with an initial response)─▶┘        │  └─▶ Derive ─▶ derived ─────────────────▲
-//!   PLAIN takes the lower way, EXTERNAL the straight one ─────────────────────────────────────┘   Failure ends any
+//! step       answered by      then
+//! Challenge  respond          Lookup, or the end
+//! Lookup     account_found    SCRAM: Challenge     PLAIN: Derive     EXTERNAL: the end
+//! Derive     derived          the end
+//! the end: Success or Failure; abort and unavailable lead there from anywhere
 //! ```
 
 mod channel_binding;
@@ -51,7 +53,7 @@ pub const NONCE_BYTES: usize = 18;
 pub struct Context<'a> {
     /// The stream under it.
     pub channel: &'a Channel<'a>,
-    /// The mechanisms as they were advertised, from [`Channel::offered`]: what the client chose from, and what `h` hashes.
+    /// The mechanisms as they were advertised, from [`Channel::offered`]: the client chose among them, and `h` hashes them.
     pub offered: &'a [Mechanism],
     /// Fresh from a cryptographic generator.
     pub nonce: &'a [u8; NONCE_BYTES],
