@@ -306,15 +306,16 @@ impl Executor {
         &mut self,
         node: &str,
         id: Option<String>,
-        text: &str,
+        payload: &str,
     ) -> Result<Response, Refusal> {
         let node = parse_node(node)?;
+        let bytes = BASE64.decode(payload).map_err(|error| bad(format!("payload: {error}")))?;
         let id = id
             .as_deref()
             .map(ItemId::parse)
             .transpose()
             .map_err(|error| bad(format!("item id: {error}")))?;
-        let payload = Some(Payload::xml(payload::from_text(text)));
+        let payload = Some(Payload::xml(payload::from_bytes(&bytes)));
         let items = vec![NewItem { id, payload }];
         match self.pubsub(PubsubAction::Publish { node, items, options: None }).await? {
             PubsubReply::Published { items, .. } => Ok(Response::Published {

@@ -47,7 +47,12 @@ pub enum Request {
     /// Answer: `Items`.
     ListItems { node: String, max: u32 },
     /// Answer: `Published`.
-    Publish { node: String, id: Option<String>, payload: String },
+    Publish {
+        node: String,
+        id: Option<String>,
+        /// In base64.
+        payload: String,
+    },
 }
 
 /// An account to be made: keys, never the password.
