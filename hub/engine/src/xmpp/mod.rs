@@ -1,0 +1,6 @@
+//! XMPP: bytes to stanzas to commands, and back.
+
+pub mod framing;
+pub mod namespace;
+pub mod stream_error;
+pub mod xml;
