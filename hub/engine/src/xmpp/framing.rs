@@ -94,6 +94,12 @@ struct Partial {
     taken: bool,
 }
 
+/// Something whole. Its bytes come along if they all lay in the input; else they are in `Framer::partial`.
+struct Found<'i> {
+    cut: Cut,
+    whole: Option<&'i [u8]>,
+}
+
 impl Framer {
     /// Expects a stream header.
     pub fn new(limits: FrameLimits) -> Self {
@@ -138,7 +144,7 @@ impl Framer {
         input: &mut &'i [u8],
     ) -> Result<Option<Frame<'f>>, StreamError> {
         loop {
-            let Some((cut, whole)) = self.cut(input)? else {
+            let Some(Found { cut, whole }) = self.cut(input)? else {
                 return Ok(None);
             };
             match cut {
@@ -164,12 +170,8 @@ impl Framer {
         }
     }
 
-    /// Finds the end of what comes next. With it come its bytes if they all lay in `input`; else they are in
-    /// `self.partial`.
-    fn cut<'i>(
-        &mut self,
-        input: &mut &'i [u8],
-    ) -> Result<Option<(Cut, Option<&'i [u8]>)>, StreamError> {
+    /// Finds the end of what comes next.
+    fn cut<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Found<'i>>, StreamError> {
         if self.partial.as_ref().is_some_and(|p| p.taken) {
             self.partial = None;
         }
@@ -184,7 +186,7 @@ impl Framer {
             if found.is_none() && partial.bytes.len() >= limit {
                 return Err(self.too_big());
             }
-            return Ok(found.map(|(cut, _)| (cut, None)));
+            return Ok(found.map(|(cut, _)| Found { cut, whole: None }));
         }
         self.skip_space(input);
         if input.is_empty() {
@@ -209,7 +211,10 @@ impl Framer {
             Some((cut, len)) => {
                 let (whole, rest) = input.split_at(len);
                 *input = rest;
-                Ok(Some((cut, Some(whole))))
+                Ok(Some(Found {
+                    cut,
+                    whole: Some(whole),
+                }))
             }
             None if seen == limit => Err(self.too_big()),
             None => {
