@@ -28,7 +28,7 @@ fn expat_takes_refuses_and_reads_the_same() {
     assert!(!seeds.is_empty());
     let mut mutator = Mutator::seeded(SEED);
     let mut documents = seeds.clone();
-    documents.extend((0..DOCUMENTS).map(|_| mutator.input(&seeds, DICTIONARY, 3)));
+    documents.extend((0..DOCUMENTS).map(|_| mutator.input(&seeds, DICTIONARY, 2)));
 
     let theirs = ask_expat(&documents);
     let (mut both_take, mut both_refuse) = (0, 0);

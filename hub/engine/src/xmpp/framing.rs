@@ -9,8 +9,9 @@
 mod header;
 mod scanner;
 
+use crate::limits;
 use crate::xmpp::stream_error::{Condition, Limit, StreamError};
-use crate::xmpp::xml::is_space;
+use crate::xmpp::xml::{ATTRIBUTES_MAX, is_space};
 
 pub use header::StreamHeader;
 use scanner::{Cut, Scanner};
@@ -26,15 +27,20 @@ pub struct FrameLimits {
     pub attributes: u16,
 }
 
-impl Default for FrameLimits {
-    fn default() -> Self {
+impl FrameLimits {
+    /// The usual bounds on depth and attributes, with this one on bytes.
+    pub fn with_stanza_bytes(bytes: usize) -> Self {
         Self {
-            stanza_bytes: 64 * 1024,
-            depth: 64,
-            attributes: 64,
+            stanza_bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
+            depth: limits::STANZA_DEPTH_MAX as u16,
+            attributes: limits::ATTRIBUTES_MAX as u16,
         }
     }
 }
+
+const _: () = assert!(
+    limits::STANZA_DEPTH_MAX <= u16::MAX as u32 && limits::ATTRIBUTES_MAX <= ATTRIBUTES_MAX as u32
+);
 
 /// Cuts frames from the bytes of one stream.
 ///

@@ -2,5 +2,6 @@
 
 pub mod framing;
 pub mod namespace;
+pub mod sasl;
 pub mod stream_error;
 pub mod xml;
