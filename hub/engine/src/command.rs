@@ -1,0 +1,478 @@
+//! All that a session may ask of the router, and all that it may hear back.
+
+use std::{net::IpAddr, time::Duration};
+
+use crate::{
+    account::{Account, Contact, Role},
+    address::{BareJid, FullJid, Jid},
+    credentials::Credentials,
+    item::{Affiliation, NodeConfig, NodeSubscription, SubscriptionState},
+    message::{Handshake, Iq, Message, Presence, Resource},
+    node::{ItemId, NodeId},
+    payload::Payload,
+    refusal::Refusal,
+    time::Timestamp,
+};
+
+/// One session of the router: an index and a generation, so that a stale one finds nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId {
+    /// Place in the directory.
+    pub index: u32,
+    /// How often the place was used before.
+    pub generation: u32,
+}
+
+/// More entries wait in the router; see [`Command::Continue`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Cursor(pub u32);
+
+/// What a session hands in with a command and gets back with its answer. The router never looks inside.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Token {
+    /// The request's id in its protocol.
+    pub id: Box<str>,
+    /// The address that was asked, to be named as the sender of the answer.
+    pub to: Option<Jid>,
+    /// What the session needs to know to render the answer.
+    pub kind: u32,
+}
+
+/// How a session is connected, for `session list` and the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transport {
+    /// `xmpp`, later `mqtt`, `websocket`, `bosh`.
+    pub protocol: &'static str,
+    /// The peer's network address; `None` for the hub's own.
+    pub peer: Option<IpAddr>,
+    /// Whether the link is encrypted.
+    pub tls: bool,
+    /// The SASL mechanism.
+    pub mechanism: &'static str,
+}
+
+/// Why a session ended. One list for the log, metrics, the console and the protocols' own last words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EndReason {
+    /// The peer said goodbye.
+    Farewell,
+    /// The link was lost.
+    LinkLost,
+    /// The peer did not answer a ping in time.
+    Unresponsive,
+    /// A newer session took its resource (RFC 6120 §4.9.3.3).
+    Replaced,
+    /// An operator ended it.
+    Kicked,
+    /// The account was removed, disabled, or its password changed.
+    AccountChanged,
+    /// Its mailbox overflowed (S9).
+    Overflow,
+    /// The peer broke the protocol.
+    ProtocolError,
+    /// The hub stops.
+    Shutdown,
+}
+
+/// What a session asks.
+#[derive(Debug)]
+#[allow(
+    missing_docs,
+    reason = "fields are named for what they hold; each command is documented"
+)]
+pub enum Command {
+    /// Credentials of an account that wants to log in, and how long its answer must be held back. Before `Attach`.
+    /// Answer: [`Reply::Credentials`].
+    SignIn { account: BareJid },
+    /// The outcome of a login, for the throttle. No answer.
+    SignedIn { account: BareJid, ok: bool },
+    /// Makes this a session of the account. An equal resource of an older session ends that (RFC 6120 §7.7.2.2).
+    /// Answer: [`Reply::Attached`].
+    Attach {
+        account: BareJid,
+        resource: Option<Box<str>>,
+        transport: Transport,
+    },
+    /// Makes this a session of the hub's own administration: the caller has the rights of the socket. Answer: `Done`.
+    AttachOperator,
+    /// The session is over. No answer, and none to anything that it asked before.
+    Detach(EndReason),
+    /// Announces the session's availability to all who may see it (RFC 6121 §4.2, §4.4, §4.5). No answer.
+    Announce(Presence),
+    /// Shows presence to one entity (RFC 6121 §4.6). No answer, but presence errors come as events.
+    Direct { to: Jid, presence: Presence },
+    /// A word of the subscription handshake (RFC 6121 §3). No answer.
+    Handshake {
+        to: Jid,
+        kind: Handshake,
+        id: Option<Box<str>>,
+        content: bytes::Bytes,
+    },
+    /// Asks for an entity's presence (RFC 6121 §4.3). No answer; what may be seen comes as events.
+    Probe { to: Jid },
+    /// The roster, and from now on its changes. Answer: [`Reply::Roster`].
+    GetRoster { version: Option<Box<str>> },
+    /// Adds or changes a contact. Answer: `Done`, after the push.
+    SetContact {
+        jid: BareJid,
+        name: Option<Box<str>>,
+        groups: Vec<Box<str>>,
+    },
+    /// Removes a contact and all that was between the two. Answer: `Done`, after the push.
+    RemoveContact { jid: BareJid },
+    /// Routes a message (RFC 6121 §8). No answer; an error comes as an event of type `error`.
+    Send(Message),
+    /// Routes a query to another entity, or an answer. No answer; an error comes as an event.
+    Query(Iq),
+    /// Last activity of an account or resource (XEP-0012). Answer: [`Reply::Activity`].
+    Activity { of: Jid },
+    /// What may be known of an account (XEP-0030): whether it exists and which resources are here. Answer: [`Reply::Described`].
+    Describe { account: BareJid },
+    /// Sets the account's own keys (XEP-0077 §3.3). Answer: `Done`.
+    ChangeCredentials(Box<Credentials>),
+    /// Removes the session's own account (XEP-0077 §3.2). Answer: `Done`; then the session ends.
+    Unregister,
+    /// Makes an account for a stranger (XEP-0077 §3.1.1). Before `Attach`. Answer: `Done`.
+    Register {
+        account: BareJid,
+        credentials: Box<Credentials>,
+    },
+    /// Something at the pubsub service or at personal nodes.
+    Pubsub(Box<PubsubRequest>),
+    /// Sends what waits behind a cursor. No answer.
+    Continue(Cursor),
+    /// Administration; only after `AttachOperator`.
+    Admin(Box<AdminRequest>),
+}
+
+/// One field of a configuration form, without XML.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    /// Its name, `pubsub#title` for example.
+    pub var: Box<str>,
+    /// Its values.
+    pub values: Vec<Box<str>>,
+}
+
+/// A page of a list (XEP-0059), as asked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PageRequest {
+    /// Most entries wanted; 0 asks for the count alone.
+    pub max: Option<u32>,
+    /// After this entry; an empty text asks for the first page.
+    pub after: Option<Box<str>>,
+    /// Before this entry; an empty text asks for the last page.
+    pub before: Option<Box<str>>,
+    /// From this index.
+    pub index: Option<u32>,
+}
+
+/// Where a page stands in its list.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PageInfo {
+    /// Key of the first entry.
+    pub first: Option<Box<str>>,
+    /// Its index.
+    pub index: Option<u32>,
+    /// Key of the last entry.
+    pub last: Option<Box<str>>,
+    /// Entries in the whole list.
+    pub count: u32,
+}
+
+/// A request to the pubsub service, or to the personal nodes of `host`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PubsubRequest {
+    /// The account whose personal nodes are meant; `None` for the service.
+    pub host: Option<BareJid>,
+    /// What to do.
+    pub action: PubsubAction,
+}
+
+/// What to do at a pubsub service, by XEP-0060's use cases.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(
+    missing_docs,
+    reason = "the names are the specification's; sections are given"
+)]
+pub enum PubsubAction {
+    /// §8.1; without a name the hub makes one ("instant node"). Answer: [`PubsubReply::Created`].
+    Create {
+        node: Option<NodeId>,
+        config: Vec<Field>,
+    },
+    /// §8.2. Answer: [`PubsubReply::Config`].
+    GetConfig { node: NodeId },
+    /// §8.2.4. Answer: `Done`.
+    Configure { node: NodeId, config: Vec<Field> },
+    /// §8.3. Answer: [`PubsubReply::Config`].
+    DefaultConfig,
+    /// §8.4. Answer: `Done`.
+    Delete {
+        node: NodeId,
+        redirect: Option<Box<str>>,
+    },
+    /// §8.5. Answer: `Done`.
+    Purge { node: NodeId },
+    /// §7.1; several items only where the service offers multi-items. Answer: [`PubsubReply::Published`].
+    Publish {
+        node: NodeId,
+        items: Vec<NewItem>,
+        options: Option<Vec<Field>>,
+    },
+    /// §7.2. Answer: `Done`.
+    Retract {
+        node: NodeId,
+        items: Vec<ItemId>,
+        notify: bool,
+    },
+    /// §6.1; `node` may be a filter. Answer: [`PubsubReply::Subscribed`].
+    Subscribe {
+        node: NodeId,
+        jid: Jid,
+        options: Option<Vec<Field>>,
+    },
+    /// §6.2. Answer: `Done`.
+    Unsubscribe {
+        node: NodeId,
+        jid: Jid,
+        subid: Option<Box<str>>,
+    },
+    /// §6.5. Answer: [`PubsubReply::Items`].
+    Items {
+        node: NodeId,
+        ids: Vec<ItemId>,
+        max: Option<u32>,
+        subid: Option<Box<str>>,
+        page: Option<PageRequest>,
+    },
+    /// §5.6: the asker's own. Answer: [`PubsubReply::Subscriptions`].
+    Subscriptions { node: Option<NodeId> },
+    /// §5.7: the asker's own. Answer: [`PubsubReply::Affiliations`].
+    Affiliations { node: Option<NodeId> },
+    /// §8.8.1. Answer: [`PubsubReply::Subscriptions`].
+    NodeSubscriptions { node: NodeId },
+    /// §8.8.2. Answer: `Done`.
+    SetSubscriptions {
+        node: NodeId,
+        changes: Vec<(Jid, SubscriptionState, Option<Box<str>>)>,
+    },
+    /// §8.9.1. Answer: [`PubsubReply::Affiliations`].
+    NodeAffiliations { node: NodeId },
+    /// §8.9.2. Answer: `Done`.
+    SetAffiliations {
+        node: NodeId,
+        changes: Vec<(BareJid, Affiliation)>,
+    },
+    /// §5.3, §5.4: disco#info of a node. Answer: [`PubsubReply::NodeInfo`].
+    Describe { node: NodeId },
+    /// §5.2: disco#items of the service, or §5.5 of a node (its items). Answer: [`PubsubReply::Nodes`] or `ItemIds`.
+    List {
+        node: Option<NodeId>,
+        page: Option<PageRequest>,
+    },
+}
+
+/// An item to be published.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NewItem {
+    /// The publisher's id; else the hub makes one.
+    pub id: Option<ItemId>,
+    /// What it carries.
+    pub payload: Option<Payload>,
+}
+
+/// An answer of the pubsub service.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "see PubsubAction")]
+pub enum PubsubReply {
+    Created {
+        node: NodeId,
+    },
+    Config {
+        node: Option<NodeId>,
+        config: Box<NodeConfig>,
+    },
+    Published {
+        node: NodeId,
+        items: Vec<ItemId>,
+    },
+    Subscribed {
+        node: NodeId,
+        jid: Jid,
+        subid: Box<str>,
+        state: SubscriptionState,
+    },
+    Items {
+        node: NodeId,
+        items: Vec<std::sync::Arc<crate::item::Item>>,
+        page: Option<PageInfo>,
+    },
+    Subscriptions {
+        node: Option<NodeId>,
+        list: Vec<(NodeId, NodeSubscription)>,
+    },
+    Affiliations {
+        node: Option<NodeId>,
+        list: Vec<(NodeId, BareJid, Affiliation)>,
+    },
+    NodeInfo {
+        node: NodeId,
+        config: Box<NodeConfig>,
+        creator: BareJid,
+        created: Timestamp,
+        owners: Vec<BareJid>,
+        items: u32,
+        subscribers: u32,
+    },
+    Nodes {
+        list: Vec<(NodeId, Box<str>)>,
+        page: Option<PageInfo>,
+    },
+    ItemIds {
+        node: NodeId,
+        list: Vec<ItemId>,
+        page: Option<PageInfo>,
+    },
+}
+
+/// Administration: what the command line asks of a running hub, or does on the store of one that does not run.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum AdminRequest {
+    /// `replace`: set the keys of an existing account instead of refusing (`import`). Answer: `Done`.
+    AddAccount {
+        account: BareJid,
+        role: Role,
+        credentials: Box<Credentials>,
+        replace: bool,
+    },
+    /// Answer: `Done`.
+    RemoveAccount { account: BareJid },
+    /// Answer: `Done`; sessions of the account end.
+    SetCredentials {
+        account: BareJid,
+        credentials: Box<Credentials>,
+    },
+    /// Answer: `Done`; when disabled, sessions of the account end.
+    SetEnabled { account: BareJid, enabled: bool },
+    /// Accounts in order of address, after one. Answer: [`AdminReply::Accounts`].
+    ListAccounts { after: Option<BareJid>, max: u32 },
+    /// Answer: [`AdminReply::Sessions`].
+    ListSessions { account: Option<BareJid> },
+    /// All sessions of an account, or the one of a full address. Answer: [`AdminReply::Count`].
+    Kick { jid: Jid },
+    /// Answer: [`AdminReply::Status`].
+    Status,
+}
+
+/// An answer to the administration.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "see AdminRequest")]
+pub enum AdminReply {
+    Accounts(Vec<Account>),
+    Sessions(Vec<SessionInfo>),
+    Count(usize),
+    Status(Box<RouterStatus>),
+}
+
+/// One session, as `session list` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionInfo {
+    /// Its address.
+    pub jid: FullJid,
+    /// How it is connected.
+    pub transport: Transport,
+    /// Since when.
+    pub since: Timestamp,
+    /// Its last announcement, if it made one.
+    pub presence: Option<crate::message::PresenceKind>,
+}
+
+/// The router's counts, for `status`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct RouterStatus {
+    pub sessions: usize,
+    pub accounts: u64,
+    pub nodes: u64,
+    pub nodes_resident: usize,
+    pub items_published: u64,
+    pub deliveries: u64,
+    pub messages: u64,
+    pub failed_logins: u64,
+    pub commits_failed: u64,
+}
+
+/// What a command was answered.
+#[derive(Debug)]
+#[allow(
+    missing_docs,
+    reason = "fields are named for what they hold; each answer is documented"
+)]
+pub enum Reply {
+    /// It is done.
+    Done,
+    /// Keys of the account that wants to log in; `None`: unknown or disabled, which the peer must not be able to tell from
+    /// a wrong password. The answer to the peer's next word is to be held back for `wait`.
+    Credentials {
+        found: Option<Box<Account>>,
+        wait: Duration,
+    },
+    /// The session's address.
+    Attached { jid: FullJid },
+    /// The roster; `None`: the version that the client has is the newest (RFC 6121 §2.6.3).
+    Roster {
+        contacts: Option<Vec<Contact>>,
+        version: Box<str>,
+    },
+    /// Seconds since the last activity, and the status that was left.
+    Activity {
+        seconds: u64,
+        status: Option<Box<str>>,
+    },
+    /// What may be known of an account.
+    Described {
+        role: Role,
+        resources: Vec<Resource>,
+    },
+    /// From pubsub.
+    Pubsub(Box<PubsubReply>),
+    /// From administration.
+    Admin(Box<AdminReply>),
+}
+
+/// An answer on its way to the session that asked.
+#[derive(Debug)]
+pub struct Answer {
+    /// As it came with the command.
+    pub token: Token,
+    /// Done, or why not.
+    pub result: Result<Reply, Refusal>,
+}
+
+impl Answer {
+    /// What it weighs in a mailbox, in bytes, beyond a fixed allowance.
+    pub fn weight(&self) -> usize {
+        match &self.result {
+            Ok(Reply::Roster {
+                contacts: Some(contacts),
+                ..
+            }) => contacts.len() * 96,
+            Ok(Reply::Pubsub(reply)) => match &**reply {
+                PubsubReply::Items { items, .. } => items
+                    .iter()
+                    .map(|item| {
+                        96 + item
+                            .payload
+                            .as_ref()
+                            .map_or(0, |payload| payload.bytes.len())
+                    })
+                    .sum(),
+                PubsubReply::Nodes { list, .. } => list.len() * 96,
+                _ => 0,
+            },
+            _ => 0,
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! What the router asks of the store, and what it hears back.
+//!
+//! The store is one ordered log (S5): commits are applied in the order in which they were handed over, several to a
+//! transaction, and answered in that order. A query sees every commit that was handed over before it.
+
+use std::sync::Arc;
+
+use crate::{
+    account::{Account, Contact, LastSeen, Roster},
+    address::BareJid,
+    command::{PageInfo, PageRequest},
+    item::{Affiliation, Item, NodeConfig, NodeRecord, NodeSubscription},
+    message::Message,
+    node::{ItemId, NodeAddress, NodeId},
+    time::Timestamp,
+};
+
+/// How soon a commit must be on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Urgency {
+    /// Nobody waits: within `[storage] flush` (S2).
+    Lazy,
+    /// With the next group commit.
+    Group,
+    /// Like `Group`, and synced under every durability but `off` (S2: alarms).
+    Synced,
+}
+
+/// Changes that happen together or not at all.
+#[derive(Debug)]
+pub struct Commit {
+    /// The router's number for it, growing by one.
+    pub seq: u64,
+    /// How soon.
+    pub urgency: Urgency,
+    /// What.
+    pub ops: Vec<StoreOp>,
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(
+    missing_docs,
+    reason = "the names say it; rules are given where there are any"
+)]
+pub enum StoreOp {
+    /// Makes or replaces the account's own record; its roster and the rest stay.
+    PutAccount(Box<Account>),
+    /// Removes the account with its roster, offline messages, subscriptions, affiliations and owed alarms. Its nodes stay
+    /// unless it was their last owner; then the router deletes them first.
+    RemoveAccount {
+        account: BareJid,
+    },
+    LastSeen {
+        account: BareJid,
+        seen: LastSeen,
+    },
+    /// Makes or replaces a contact and sets the roster's version.
+    PutContact {
+        account: BareJid,
+        contact: Box<Contact>,
+        version: u64,
+    },
+    /// Removes a contact and sets the roster's version.
+    RemoveContact {
+        account: BareJid,
+        contact: BareJid,
+        version: u64,
+    },
+    /// Keeps a message for an absent account.
+    PutOffline {
+        account: BareJid,
+        message: Box<Message>,
+        at: Timestamp,
+    },
+    /// Removes the account's kept messages up to and including `up_to`.
+    RemoveOffline {
+        account: BareJid,
+        up_to: u64,
+    },
+    /// Makes or replaces a node's record; items, affiliations and subscriptions stay.
+    PutNode {
+        at: NodeAddress,
+        config: Box<NodeConfig>,
+        creator: BareJid,
+        created: Timestamp,
+    },
+    /// Removes a node with items, affiliations, subscriptions and what is owed of it.
+    RemoveNode {
+        at: NodeAddress,
+    },
+    /// `Affiliation::None` removes.
+    PutAffiliation {
+        at: NodeAddress,
+        jid: BareJid,
+        affiliation: Affiliation,
+    },
+    /// Makes or replaces a lasting subscription by its subid. `at.node` may be a filter.
+    PutSubscription {
+        at: NodeAddress,
+        subscription: NodeSubscription,
+    },
+    RemoveSubscription {
+        at: NodeAddress,
+        subid: Box<str>,
+    },
+    /// Appends an item; one of the same id is replaced and becomes the newest. Then the oldest beyond `keep` are removed,
+    /// in O(1) amortised. `retained`: S4's flag moves to this item.
+    PutItem {
+        at: NodeAddress,
+        item: Arc<Item>,
+        retained: bool,
+        keep: u32,
+    },
+    /// Outcome: how many of them there were. What is owed of them is removed too.
+    RemoveItems {
+        at: NodeAddress,
+        ids: Vec<ItemId>,
+    },
+    /// Removes the oldest items beyond `keep` (the node was reconfigured); 0 purges.
+    TrimItems {
+        at: NodeAddress,
+        keep: u32,
+    },
+    /// Keeps an alarm as owed to an account until it is acknowledged (S12); the body is kept once however many owe it.
+    PutOwed {
+        account: BareJid,
+        at: NodeAddress,
+        item: Arc<Item>,
+    },
+    RemoveOwed {
+        account: BareJid,
+        at: NodeAddress,
+        item: ItemId,
+    },
+}
+
+/// A question to the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum StoreQuery {
+    /// Filters with their subscriptions, and what is owed. Asked once, at the start. Answer: `Boot`.
+    Boot,
+    /// Answer: `Account`.
+    Account(BareJid),
+    /// Answer: `Roster`.
+    Roster(BareJid),
+    /// Answer: `Node`.
+    Node(NodeAddress),
+    /// Items by id, in the order asked, those that exist. Answer: `Items`.
+    ItemsById { at: NodeAddress, ids: Vec<ItemId> },
+    /// A page of the items in order of publication, oldest first; without a page the newest `max`, oldest first.
+    /// `with_payload = false` leaves payloads out. Answer: `Items`.
+    Items {
+        at: NodeAddress,
+        max: u32,
+        page: Option<PageRequest>,
+        with_payload: bool,
+    },
+    /// Nodes of a host whose name is `under` or below it, in order of name. Answer: `Nodes`.
+    Nodes {
+        host: Option<BareJid>,
+        under: Option<NodeId>,
+        page: PageRequest,
+    },
+    /// Number of items and subscriptions of a node. Answer: `Counts`.
+    NodeCounts(NodeAddress),
+    /// Lasting subscriptions of a bare address at a host. Answer: `Subscriptions`.
+    SubscriptionsOf {
+        host: Option<BareJid>,
+        account: BareJid,
+    },
+    /// Affiliations of a bare address at a host. Answer: `Affiliations`.
+    AffiliationsOf {
+        host: Option<BareJid>,
+        account: BareJid,
+    },
+    /// Messages kept for an account, oldest first, after one. Answer: `Offline`.
+    Offline {
+        account: BareJid,
+        after: u64,
+        max: u32,
+    },
+    /// Alarms owed to an account, oldest first, after one. Answer: `Owed`.
+    Owed {
+        account: BareJid,
+        after: u64,
+        max: u32,
+    },
+    /// Accounts in order of address, after one. Answer: `Accounts`.
+    Accounts { after: Option<BareJid>, max: u32 },
+    /// Answer: `Totals`.
+    Totals,
+}
+
+/// What the store answered.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "see StoreQuery")]
+pub enum StoreAnswer {
+    Boot {
+        filters: Vec<(NodeAddress, NodeSubscription)>,
+        /// Alarms owed, by account, so that the bound of S9 is known without a look-up.
+        owed: Vec<(BareJid, u32)>,
+    },
+    /// With it, how many messages and alarms wait, how many nodes it owns and how many subscriptions it has.
+    Account(Option<Box<Account>>, AccountCounts),
+    Roster(Roster),
+    Node(Option<Box<NodeRecord>>),
+    Items {
+        items: Vec<Arc<Item>>,
+        page: PageInfo,
+    },
+    Nodes {
+        list: Vec<(NodeId, Box<str>)>,
+        page: PageInfo,
+    },
+    Counts {
+        items: u32,
+        subscriptions: u32,
+    },
+    Subscriptions(Vec<(NodeId, NodeSubscription)>),
+    Affiliations(Vec<(NodeId, Affiliation)>),
+    Offline(Vec<(u64, Timestamp, Message)>),
+    Owed(Vec<(u64, NodeAddress, Arc<Item>)>),
+    Accounts(Vec<Account>),
+    Totals {
+        accounts: u64,
+        nodes: u64,
+    },
+}
+
+/// What the router must know of an account to keep its bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct AccountCounts {
+    pub offline: u32,
+    pub owed: u32,
+    pub nodes: u32,
+    pub subscriptions: u32,
+}
+
+/// Why the store could not do it. The words are for the log; peers hear `wait` / `resource-constraint` (S5).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct StoreFault(pub String);
+
+/// What goes to the store, in order.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum StoreRequest {
+    Commit(Commit),
+    Query { id: u64, query: StoreQuery },
+}
+
+/// What comes back: commits in order of their numbers; queries when they are done.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum StoreResponse {
+    /// With an outcome for each `RemoveItems` in it, in order.
+    Committed { seq: u64, removed: Vec<u32> },
+    /// Nothing of it happened, nor of any other commit of its group.
+    Failed { seq: u64, fault: StoreFault },
+    Answered {
+        id: u64,
+        answer: Result<StoreAnswer, StoreFault>,
+    },
+}

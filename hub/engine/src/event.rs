@@ -1,0 +1,157 @@
+//! The event: what happened, shared by `Arc` with everybody whom it concerns (DESIGN §2).
+//!
+//! Fan-out pushes the pointer. The first session that writes it renders what all receivers share and keeps that in the
+//! event; later ones add their own envelope to the same bytes (S23).
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+
+use crate::{
+    address::{BareJid, Jid},
+    class::Class,
+    item::{Item, NodeConfig, SubscriptionState},
+    message::{Iq, Message, MessageKind, Presence, SubscriptionStanza},
+    node::{ItemId, NodeAddress},
+};
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum What {
+    /// A message for somebody.
+    Message(Message),
+    /// A query for a session, or its answer.
+    Iq(Iq),
+    /// Somebody came, changed or went.
+    Presence(Presence),
+    /// A word of the subscription handshake.
+    Subscription(SubscriptionStanza),
+    /// The account's roster changed (RFC 6121 §2.1.6).
+    Roster(RosterPush),
+    /// Something happened at a node.
+    Node(NodeEvent),
+}
+
+/// One changed or removed contact, for every interested resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RosterPush {
+    /// The contact as it is now; `None` with `jid` alone: removed.
+    pub contact: Option<crate::account::Contact>,
+    /// Whose entry it is.
+    pub jid: BareJid,
+    /// The roster's version after the change.
+    pub version: u64,
+}
+
+/// Something happened at a node.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NodeEvent {
+    /// Where.
+    pub at: NodeAddress,
+    /// The type of the message that tells of it.
+    pub kind: MessageKind,
+    /// What.
+    pub change: NodeChange,
+}
+
+/// What happened at the node (XEP-0060 §4.3, §7.1.2, §7.2.2, §8).
+#[derive(Debug, Clone, PartialEq)]
+pub enum NodeChange {
+    /// An item was published.
+    Published {
+        /// The item.
+        item: Arc<Item>,
+        /// Whether the notification carries the payload.
+        payload: bool,
+    },
+    /// Items were retracted.
+    Retracted(Vec<ItemId>),
+    /// All items were removed.
+    Purged,
+    /// The node is gone; its successor, if the owner named one.
+    Deleted {
+        /// A URI.
+        redirect: Option<Box<str>>,
+    },
+    /// The configuration changed; with it, if the node delivers payloads.
+    Configured(Option<Box<NodeConfig>>),
+    /// A subscription changed (XEP-0060 §8.8.4, §12.19).
+    Subscription {
+        /// Whose.
+        jid: Jid,
+        /// To what.
+        state: SubscriptionState,
+        /// Which one.
+        subid: Option<Box<str>>,
+    },
+}
+
+/// What happened, and its renderings as far as somebody asked for them.
+#[derive(Debug)]
+pub struct Event {
+    /// What happened.
+    pub what: What,
+    xmpp: OnceLock<Bytes>,
+}
+
+impl Event {
+    /// A new event, to be shared.
+    pub const fn new(what: What) -> Self {
+        Self {
+            what,
+            xmpp: OnceLock::new(),
+        }
+    }
+
+    /// The shared part of the XMPP form; `render` makes it the first time.
+    pub fn xmpp(&self, render: impl FnOnce(&What) -> Bytes) -> &Bytes {
+        self.xmpp.get_or_init(|| render(&self.what))
+    }
+
+    /// The delivery class. Everything that is addressed to a person or program by name is `None`: never dropped, and a
+    /// mailbox that is filled by it alone ends its session (S9).
+    pub fn class(&self) -> Option<Class> {
+        match &self.what {
+            What::Presence(_) => Some(Class::State),
+            What::Node(event) => Some(match &event.change {
+                NodeChange::Published { item, .. } => item.class,
+                _ => Class::Event,
+            }),
+            What::Message(_) | What::Iq(_) | What::Subscription(_) | What::Roster(_) => None,
+        }
+    }
+
+    /// Whether a newer `other` makes this one worthless to somebody who has seen neither (S10).
+    pub fn is_superseded_by(&self, other: &Self) -> bool {
+        match (&self.what, &other.what) {
+            (What::Presence(old), What::Presence(new)) => old.from == new.from,
+            (What::Node(old), What::Node(new)) => {
+                self.class() == Some(Class::State)
+                    && other.class() == Some(Class::State)
+                    && old.at == new.at
+            }
+            _ => false,
+        }
+    }
+
+    /// What the event weighs in a mailbox, in bytes: its content and an allowance for the rest.
+    pub fn weight(&self) -> usize {
+        const FIXED: usize = 128;
+        FIXED
+            + match &self.what {
+                What::Message(message) => message.content.len(),
+                What::Iq(iq) => iq.content.len(),
+                What::Presence(presence) => presence.content.len(),
+                What::Subscription(stanza) => stanza.content.len(),
+                What::Roster(_) => FIXED,
+                What::Node(event) => match &event.change {
+                    NodeChange::Published { item, .. } => item
+                        .payload
+                        .as_ref()
+                        .map_or(0, |payload| payload.bytes.len()),
+                    NodeChange::Retracted(ids) => ids.len() * FIXED,
+                    _ => FIXED,
+                },
+            }
+    }
+}

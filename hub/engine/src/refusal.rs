@@ -1,0 +1,101 @@
+//! Why the hub says no, in words that belong to no protocol: each protocol renders them as its own error.
+
+use std::borrow::Cow;
+
+/// The reason of a refusal. The names are those of RFC 6120 §8.3.3, the richest of our vocabularies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "each name is the specification's own word")]
+pub enum Reason {
+    BadRequest,
+    Conflict,
+    FeatureNotImplemented,
+    Forbidden,
+    Gone,
+    InternalServerError,
+    ItemNotFound,
+    JidMalformed,
+    NotAcceptable,
+    NotAllowed,
+    NotAuthorized,
+    PolicyViolation,
+    RecipientUnavailable,
+    RegistrationRequired,
+    RemoteServerNotFound,
+    RemoteServerTimeout,
+    ResourceConstraint,
+    ServiceUnavailable,
+    SubscriptionRequired,
+    UndefinedCondition,
+    UnexpectedRequest,
+}
+
+/// What exactly was wrong with a pubsub request: the conditions of `http://jabber.org/protocol/pubsub#errors`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "each name is the specification's own word")]
+pub enum Detail {
+    ClosedNode,
+    ConfigurationRequired,
+    InvalidJid,
+    InvalidOptions,
+    InvalidPayload,
+    InvalidSubid,
+    ItemForbidden,
+    ItemRequired,
+    JidRequired,
+    MaxItemsExceeded,
+    MaxNodesExceeded,
+    NodeidRequired,
+    NotInRosterGroup,
+    NotSubscribed,
+    PayloadTooBig,
+    PayloadRequired,
+    PendingSubscription,
+    PreconditionNotMet,
+    PresenceSubscriptionRequired,
+    SubidRequired,
+    TooManySubscriptions,
+    /// The feature by its name in XEP-0060's table of features, without `pubsub#`.
+    Unsupported(&'static str),
+}
+
+/// A command that was not carried out, and nothing of it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The general reason.
+    pub reason: Reason,
+    /// The pubsub condition, where there is one.
+    pub detail: Option<Detail>,
+    /// Words for the person who reads the log of the device, in English.
+    pub text: Option<Cow<'static, str>>,
+}
+
+impl Refusal {
+    /// A refusal for `reason`.
+    pub const fn new(reason: Reason) -> Self {
+        Self {
+            reason,
+            detail: None,
+            text: None,
+        }
+    }
+
+    /// With the pubsub condition.
+    #[must_use]
+    pub const fn because(mut self, detail: Detail) -> Self {
+        self.detail = Some(detail);
+        self
+    }
+
+    /// With words that help.
+    #[must_use]
+    pub fn say(mut self, text: impl Into<Cow<'static, str>>) -> Self {
+        self.text = Some(text.into());
+        self
+    }
+}
+
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Self::new(reason)
+    }
+}

@@ -1,0 +1,86 @@
+//! Protocol-neutral policy. A service decides and never acts: it answers a command with a [`Decision`], and the router
+//! commits, answers and fans out. Services never name each other.
+
+use std::sync::Arc;
+
+use crate::{
+    address::{BareJid, FullJid},
+    command::{Reply, SessionId},
+    effect::{StoreAnswer, StoreOp, StoreQuery, Urgency},
+    event::Event,
+    mailbox::SubscriptionTag,
+    refusal::Refusal,
+};
+
+/// An account interned by the directory, for as long as the process runs: a look-up by index, not by name, at fan-out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AccountId(pub u32);
+
+/// Who gets a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Recipient {
+    /// One session: a subscription of a full address (S18).
+    Session(SessionId),
+    /// All resources of an account with a priority that is not negative (RFC 6121 §8.5.2).
+    Account(AccountId),
+}
+
+/// One subscriber of a node, resolved when subscriptions change and not at each publish (S15, S18).
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// Who.
+    pub to: Recipient,
+    /// Through which subscriptions, if the notification must say so.
+    pub tag: Option<Arc<SubscriptionTag>>,
+}
+
+/// Lets a service turn addresses into recipients; the router's directory does it.
+pub trait Directory {
+    /// The account's index, made now if need be.
+    fn account(&mut self, jid: &BareJid) -> AccountId;
+    /// The session bound to a full address.
+    fn session(&self, jid: &FullJid) -> Option<SessionId>;
+}
+
+/// An event and whom it is for.
+#[derive(Debug, Clone)]
+pub struct Notice {
+    /// What happened.
+    pub event: Arc<Event>,
+    /// To whom: the list as it was when the change was decided.
+    pub to: Arc<[Delivery]>,
+}
+
+/// What a service makes of a command.
+pub enum Decision {
+    /// Nothing is done.
+    Refuse(Refusal),
+    /// Nothing changes.
+    Answer(Reply),
+    /// Nothing changes; the answer needs the store. The service makes it of what the store says.
+    Read {
+        /// What to ask.
+        query: StoreQuery,
+        /// What to make of the answer.
+        then: Box<dyn FnOnce(StoreAnswer) -> Result<Reply, Refusal> + Send>,
+    },
+    /// The service's memory has changed already; the world hears of it once `ops` are committed (S5). Without `ops`
+    /// (a transient item) it hears at once, but not before what the same node has under way (S2).
+    Change(Box<Change>),
+}
+
+/// A change that was decided.
+#[derive(Debug)]
+pub struct Change {
+    /// What to store; all or nothing.
+    pub ops: Vec<StoreOp>,
+    /// How soon.
+    pub urgency: Urgency,
+    /// What the asker hears then.
+    pub reply: Result<Reply, Refusal>,
+    /// What others hear then, in this order.
+    pub notices: Vec<Notice>,
+    /// Where the reply or the notices depend on how many items a `RemoveItems` found: 0 turns the reply into this
+    /// refusal and drops the notices.
+    pub if_none_removed: Option<Refusal>,
+}

@@ -1,0 +1,3 @@
+//! XMPP: bytes to stanzas to commands, and back.
+
+pub mod sasl;
