@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
+use leveret_engine::address::Jid;
 use toml::de::DeTable;
 
 use super::error::ConfigError;
@@ -33,7 +34,11 @@ pub(super) fn domain(field: &Field<'_>) -> Result<String, ConfigError> {
             return wrong(&format!("holds {c:?}, which no domain name may"));
         }
     }
-    Ok(domain)
+    // Its one spelling, in which all addresses are compared.
+    match Jid::parse(&domain) {
+        Ok(address) => Ok(address.domain().to_owned()),
+        Err(_) => wrong("cannot be the domain of an address"),
+    }
 }
 
 const DOMAIN_BYTES_MAX: usize = 253; // RFC 1035 §2.3.4, without the length bytes of DNS
@@ -118,12 +123,12 @@ pub(super) fn check(
             "expected a mailbox to hold at least two of the largest stanzas",
         );
     }
-    if limits.mailbox_memory_bytes < limits.mailbox_bytes as u64 {
+    if limits.mailbox_memory < limits.mailbox_bytes {
         return blame(
             &[("limits", "mailbox_memory"), ("limits", "mailbox_bytes")],
             format!(
                 "[limits] `mailbox_memory` ({}) is less than `mailbox_bytes` ({})",
-                limits.mailbox_memory_bytes, limits.mailbox_bytes
+                limits.mailbox_memory, limits.mailbox_bytes
             ),
             "expected all mailboxes together to hold at least one full mailbox",
         );

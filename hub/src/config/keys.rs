@@ -69,7 +69,7 @@ pub(super) fn top_names() -> Vec<&'static str> {
 
 /// An entry of `[limits]` that counts something; `$lift` tells whether 0 takes the bound away.
 macro_rules! limit {
-    (lifted $name:ident, $unit:literal, $min:literal ..= $max:literal, $meaning:literal) => {
+    (lifted $name:ident: $type:ty, $unit:literal, $min:literal ..= $max:literal, $meaning:literal) => {
         Key {
             section: "limits",
             name: stringify!($name),
@@ -81,15 +81,21 @@ macro_rules! limit {
             },
             meaning: $meaning,
             read: |config, field| {
-                config.limits.$name = field
-                    .number()?
-                    .map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+                let number = field.number()?;
+                config.limits.$name = number.map_or(<$type>::MAX, |n| {
+                    <$type>::try_from(n).unwrap_or(<$type>::MAX)
+                });
                 Ok(())
             },
-            show: |config| Some(config.limits.$name.unwrap_or(0).to_string()),
+            show: |config| {
+                Some(match config.limits.$name {
+                    <$type>::MAX => "0".to_owned(),
+                    number => number.to_string(),
+                })
+            },
         }
     };
-    (standing $name:ident: $type:ty, $unit:literal, $min:literal ..= $max:literal, $meaning:literal) => {
+    (standing $name:ident, $unit:literal, $min:literal ..= $max:literal, $meaning:literal) => {
         Key {
             section: "limits",
             name: stringify!($name),
@@ -101,13 +107,13 @@ macro_rules! limit {
             },
             meaning: $meaning,
             read: |config, field| {
-                config.limits.$name = <$type>::try_from(field.bound()?).unwrap_or(<$type>::MAX);
+                config.limits.$name = usize::try_from(field.bound()?).unwrap_or(usize::MAX);
                 Ok(())
             },
             show: |config| Some(config.limits.$name.to_string()),
         }
     };
-    (bytes $name:ident, $min:literal ..= $max:expr, $meaning:literal) => {
+    (bytes $name:ident, $min:expr, $max:expr, $show:expr, $meaning:literal) => {
         Key {
             section: "limits",
             name: stringify!($name),
@@ -121,7 +127,7 @@ macro_rules! limit {
                 config.limits.$name = usize::try_from(field.bound()?).unwrap_or(usize::MAX);
                 Ok(())
             },
-            show: |config| Some(config.limits.$name.to_string()),
+            show: |config| Some($show(config.limits.$name)),
         }
     };
 }
@@ -298,52 +304,72 @@ pub(super) const KEYS: &[Key] = &[
         show: |config| Some(quoted(&render_span(config.storage.flush))),
     },
     // RFC 6120 §13.12: a bound on stanzas MUST NOT be below 10,000 bytes.
-    limit!(bytes stanza_bytes, 10_000..=16 << 20,
+    limit!(bytes stanza_bytes, 10_000, 16 << 20, number,
         "The largest stanza of a session that has signed in; a larger one ends its stream."),
-    limit!(bytes stanza_bytes_before_login, 10_000..=16 << 20,
+    limit!(bytes stanza_bytes_before_login, 10_000, 16 << 20, number,
         "The largest element before signing in. At most `stanza_bytes`."),
-    limit!(lifted stanzas_per_second, "stanzas", 1..=1_000_000,
+    limit!(lifted stanzas_per_second: u32, "stanzas", 1..=1_000_000,
         "What one session may send, sustained; bursts may hold four times that. The hub stops reading until the session is within its rate."),
-    limit!(lifted bytes_per_second, "bytes", 1024..=1_073_741_824,
+    limit!(lifted bytes_per_second: u32, "bytes", 1024..=1_073_741_824,
         "What one session may send, sustained; bursts may hold four times that. The hub stops reading until the session is within its rate."),
-    limit!(lifted sessions_per_account, "sessions", 1..=100_000,
+    limit!(lifted sessions_per_account: usize, "sessions", 1..=100_000,
         "Sessions of one account at a time."),
-    limit!(lifted sessions_per_address, "connections", 1..=1_000_000,
+    limit!(lifted sessions_per_address: usize, "connections", 1..=1_000_000,
         "Connections from one network address at a time."),
-    limit!(lifted failed_logins_per_minute, "sign-ins", 1..=10_000,
+    limit!(lifted failed_logins_per_minute: u32, "sign-ins", 1..=10_000,
         "Wrong passwords, per account and per network address, before answers are delayed more and more."),
-    limit!(standing unauthenticated_seconds: u32, "seconds", 1..=3_600,
-        "How long a connection may take to sign in."),
-    limit!(standing mailbox_events: usize, "events", 16..=1_000_000,
-        "Events that may wait for one session. When full, the delivery class decides what gives way."),
-    limit!(bytes mailbox_bytes, 20_000..=1 << 30,
-        "Bytes that may wait for one session. At least twice `stanza_bytes`."),
     Key {
         section: "limits",
-        name: "mailbox_memory",
-        form: Form::Bytes {
-            min: 1 << 20,
-            max: 64 << 30,
+        name: "unauthenticated_seconds",
+        form: Form::Count {
+            unit: "seconds",
+            min: 1,
+            max: 3_600,
             lift: Lift::Never,
         },
-        meaning: "Bytes that may wait for all sessions together. At least `mailbox_bytes`.",
+        meaning: "How long a connection may take to sign in.",
         read: |config, field| {
-            config.limits.mailbox_memory_bytes = field.bound()?;
+            config.limits.unauthenticated = Duration::from_secs(field.bound()?);
             Ok(())
         },
-        show: |config| Some(render_bytes(config.limits.mailbox_memory_bytes)),
+        show: |config| Some(config.limits.unauthenticated.as_secs().to_string()),
     },
-    limit!(lifted ping_seconds, "seconds", 10..=86_400,
-        "How long a session may be silent before the hub asks whether it is still there (XEP-0199). With 0 it never asks, and a dead connection stays until the system notices."),
-    limit!(lifted roster_items, "contacts", 1..=1_000_000,
+    limit!(standing mailbox_events, "events", 16..=1_000_000,
+        "Events that may wait for one session. When full, the delivery class decides what gives way."),
+    limit!(bytes mailbox_bytes, 20_000, 1 << 30, number,
+        "Bytes that may wait for one session. At least twice `stanza_bytes`."),
+    limit!(bytes mailbox_memory, 1 << 20, MAILBOX_MEMORY_MAX, |bytes| render_bytes(bytes as u64),
+        "Bytes that may wait for all sessions together. At least `mailbox_bytes`."),
+    Key {
+        section: "limits",
+        name: "ping_seconds",
+        form: Form::Count {
+            unit: "seconds",
+            min: 10,
+            max: 86_400,
+            lift: Lift::ByZero,
+        },
+        meaning: "How long a session may be silent before the hub asks whether it is still there (XEP-0199). With 0 it never asks, and a dead connection stays until the system notices.",
+        read: |config, field| {
+            config.limits.ping = field.number()?.map_or(Duration::MAX, Duration::from_secs);
+            Ok(())
+        },
+        show: |config| {
+            Some(match config.limits.ping {
+                Duration::MAX => "0".to_owned(),
+                ping => ping.as_secs().to_string(),
+            })
+        },
+    },
+    limit!(lifted roster_items: usize, "contacts", 1..=1_000_000,
         "Contacts in one account's roster."),
-    limit!(lifted subscriptions_per_account, "subscriptions", 1..=10_000_000,
+    limit!(lifted subscriptions_per_account: usize, "subscriptions", 1..=10_000_000,
         "Pubsub subscriptions of one account."),
-    limit!(lifted nodes_per_account, "nodes", 1..=10_000_000,
+    limit!(lifted nodes_per_account: usize, "nodes", 1..=10_000_000,
         "Nodes owned by one account."),
-    limit!(lifted items_per_node, "items", 1..=1_000_000_000,
+    limit!(lifted items_per_node: usize, "items", 1..=1_000_000_000,
         "Items kept in one node; what `max_items = max` means."),
-    limit!(lifted offline_messages, "messages", 1..=1_000_000,
+    limit!(lifted offline_messages: usize, "messages", 1..=1_000_000,
         "Messages kept for one account while it is away."),
 ];
 
@@ -352,6 +378,13 @@ pub(super) const FLUSH: Form = Form::Span {
     min: Duration::from_millis(10),
     max: Duration::from_secs(3_600),
 };
+
+/// 64 GiB, or what a smaller machine can address.
+const MAILBOX_MEMORY_MAX: u64 = if usize::BITS >= 64 { 64 << 30 } else { 1 << 30 };
+
+fn number(number: usize) -> String {
+    number.to_string()
+}
 
 /// Text as a TOML basic string.
 pub(super) fn quoted(text: &str) -> String {

@@ -17,10 +17,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use leveret_engine::access::{AccessRules, Rule};
+use leveret_engine::class::{self, ClassRules};
+use leveret_engine::limits::Limits;
+use leveret_engine::node::NameError;
 use toml::de::DeValue;
 
 pub use error::{ConfigError, Place};
-pub use rules::{AccessRule, Action, ActionSet, ClassRule, DeliveryClass, Role, Who};
+pub use rules::{AccessRule, ClassRule};
 
 use source::{Field, Source, entries};
 
@@ -41,7 +45,8 @@ pub struct Config {
     pub registration: RegistrationConfig,
     /// `[storage]`: how soon what is written is safe.
     pub storage: StorageConfig,
-    /// `[limits]`: what one peer, one account and all together may use.
+    /// `[limits]`: what one peer, one account and all together may use. A bound that is lifted holds the largest value of
+    /// its type.
     pub limits: Limits,
     /// `[[class]]`: delivery classes by node, in the order of the file; the first match decides (S1).
     pub classes: Vec<ClassRule>,
@@ -107,45 +112,6 @@ pub enum Durability {
     Off,
 }
 
-/// What one peer, one account and all together may use. `None` in an `Option` means: no bound.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// The largest stanza of a session that has signed in, in bytes; never below 10,000 (RFC 6120 §13.12).
-    pub stanza_bytes: usize,
-    /// The largest element before signing in, in bytes.
-    pub stanza_bytes_before_login: usize,
-    /// Stanzas a session may send per second, sustained; bursts may hold four times that.
-    pub stanzas_per_second: Option<u32>,
-    /// Bytes a session may send per second, sustained; bursts may hold four times that.
-    pub bytes_per_second: Option<u32>,
-    /// Sessions of one account at a time.
-    pub sessions_per_account: Option<u32>,
-    /// Connections from one network address at a time.
-    pub sessions_per_address: Option<u32>,
-    /// Wrong passwords per minute, per account and per network address, before answers are delayed.
-    pub failed_logins_per_minute: Option<u32>,
-    /// How long a connection may take to sign in.
-    pub unauthenticated_seconds: u32,
-    /// Events that may wait for one session.
-    pub mailbox_events: usize,
-    /// Bytes that may wait for one session.
-    pub mailbox_bytes: usize,
-    /// Bytes that may wait for all sessions together.
-    pub mailbox_memory_bytes: u64,
-    /// How long a session may be silent before the hub asks whether it is still there.
-    pub ping_seconds: Option<u32>,
-    /// Contacts in one roster.
-    pub roster_items: Option<u32>,
-    /// Pubsub subscriptions of one account.
-    pub subscriptions_per_account: Option<u32>,
-    /// Nodes owned by one account.
-    pub nodes_per_account: Option<u32>,
-    /// Items kept in one node.
-    pub items_per_node: Option<u32>,
-    /// Messages kept for one absent account.
-    pub offline_messages: Option<u32>,
-}
-
 impl Config {
     /// Reads and checks a configuration file. Without a path, the configuration of an empty file in the working
     /// directory. Relative paths in a file are relative to the folder that the file is in.
@@ -171,10 +137,12 @@ impl Config {
         let document = source.parse()?;
         let mut config = Self::default();
         let mut service_given = false;
+        let mut access = None;
         for (span, key, value) in entries(document.get_ref()) {
             match (key, value.get_ref()) {
                 ("class", _) => config.classes = rules::read_classes(&source, value)?,
-                ("access", _) => config.access = rules::read_access(&source, value)?,
+                // Read last: an account's address in a rule is checked against the domain.
+                ("access", _) => access = Some(value),
                 (name, DeValue::Table(section)) if keys::is_section(name) => {
                     let title = format!("[{name}]");
                     for (span, key, value) in entries(section) {
@@ -204,8 +172,27 @@ impl Config {
         if !service_given {
             config.pubsub.service = format!("pubsub.{}", config.domain);
         }
+        if let Some(value) = access {
+            config.access = rules::read_access(&source, value, &config.domain)?;
+        }
         check::check(&config, &source, document.get_ref())?;
         Ok(config)
+    }
+
+    /// The access rules for the engine: those of the file, then the defaults. It fails only for rules that no file was
+    /// read for, since reading checks each.
+    pub fn access_rules(&self) -> Result<AccessRules, NameError> {
+        let rules = self.access.iter().map(AccessRule::to_rule);
+        Ok(AccessRules::new(rules.collect::<Result<Vec<Rule>, _>>()?))
+    }
+
+    /// The delivery classes for the engine, in the order of the file. It fails as [`Config::access_rules`] does.
+    pub fn class_rules(&self) -> Result<ClassRules, NameError> {
+        let rules = self
+            .classes
+            .iter()
+            .map(|rule| class::ClassRule::new(&rule.on, rule.class));
+        Ok(ClassRules(rules.collect::<Result<_, _>>()?))
     }
 
     fn resolve_paths(&mut self, folder: &Path) {
@@ -248,30 +235,6 @@ impl Default for Config {
             limits: Limits::default(),
             classes: Vec::new(),
             access: Vec::new(),
-        }
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            stanza_bytes: 262_144,
-            stanza_bytes_before_login: 65_536,
-            stanzas_per_second: Some(500),
-            bytes_per_second: Some(1_048_576),
-            sessions_per_account: Some(16),
-            sessions_per_address: Some(2_000),
-            failed_logins_per_minute: Some(10),
-            unauthenticated_seconds: 15,
-            mailbox_events: 1_000,
-            mailbox_bytes: 1_048_576,
-            mailbox_memory_bytes: 128 << 20,
-            ping_seconds: Some(120),
-            roster_items: Some(10_000),
-            subscriptions_per_account: Some(10_000),
-            nodes_per_account: Some(1_000),
-            items_per_node: Some(10_000),
-            offline_messages: Some(1_000),
         }
     }
 }

@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use leveret_engine::access::{Action, Actions, Rule as EngineRule, Who};
+use leveret_engine::account::Role;
+use leveret_engine::address::BareJid;
+use leveret_engine::class::Class;
+use leveret_engine::node::{Filter, NameError};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -16,22 +21,11 @@ pub struct ClassRule {
     /// A node name or filter: `+` is any one level, a last `#` any number of them.
     pub on: String,
     /// The delivery class.
-    pub class: DeliveryClass,
+    pub class: Class,
     /// How long an item that nobody waits for may stay unwritten; `None`: as `[storage] flush` says.
     pub flush: Option<Duration>,
     /// Whether even a delivery that is owed may give way to a newer value of its node (S1).
     pub conflate: bool,
-}
-
-/// What happens to a slow or absent subscriber, and how soon the disk is touched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeliveryClass {
-    /// Only the newest value counts.
-    State,
-    /// Each one counts, up to a bound; then the oldest gives way.
-    Event,
-    /// Never dropped; committed and synced before the publisher hears "yes".
-    Alarm,
 }
 
 /// One `[[access]]`: whether these accounts may do these things on these nodes (S13).
@@ -40,128 +34,11 @@ pub struct AccessRule {
     /// Whom the rule is about.
     pub who: Who,
     /// What it is about.
-    pub actions: ActionSet,
+    pub actions: Actions,
     /// A node name or filter; a level `%u` is the account's localpart, literally (S14).
     pub on: String,
     /// Whether it allows or denies.
     pub allow: bool,
-}
-
-/// Whom an access rule is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Who {
-    /// Every account.
-    All,
-    /// The accounts of a role.
-    Role(Role),
-    /// The members of a roster group.
-    Group(String),
-    /// One account: a localpart or a bare address.
-    Account(String),
-}
-
-/// What an account is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// A thing that publishes; the role of a new account.
-    Device,
-    /// A person who watches and commands.
-    Operator,
-    /// A program that works for all.
-    Service,
-    /// Who may do everything.
-    Admin,
-}
-
-/// Something that may be done to a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Action {
-    /// Publish an item.
-    Publish,
-    /// Publish an item that stays as the node's retained one.
-    Retain,
-    /// Subscribe, and read items.
-    Subscribe,
-    /// Make the node.
-    Create,
-    /// Configure, purge or delete it.
-    Configure,
-}
-
-/// A set of actions, never empty in a rule.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ActionSet(u8);
-
-impl Action {
-    /// Every action, in the order of the documentation.
-    pub const ALL: [Action; 5] = [
-        Action::Publish,
-        Action::Retain,
-        Action::Subscribe,
-        Action::Create,
-        Action::Configure,
-    ];
-
-    /// The word of the configuration file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Action::Publish => "publish",
-            Action::Retain => "retain",
-            Action::Subscribe => "subscribe",
-            Action::Create => "create",
-            Action::Configure => "configure",
-        }
-    }
-}
-
-impl ActionSet {
-    /// Whether the set holds this action.
-    pub fn contains(self, action: Action) -> bool {
-        self.0 & (1 << action as u8) != 0
-    }
-
-    /// The actions of the set.
-    pub fn iter(self) -> impl Iterator<Item = Action> {
-        Action::ALL
-            .into_iter()
-            .filter(move |action| self.contains(*action))
-    }
-}
-
-impl FromIterator<Action> for ActionSet {
-    fn from_iter<I: IntoIterator<Item = Action>>(actions: I) -> Self {
-        Self(
-            actions
-                .into_iter()
-                .fold(0, |set, action| set | 1 << action as u8),
-        )
-    }
-}
-
-impl Role {
-    /// Every role, from the least trusted.
-    pub const ALL: [Role; 4] = [Role::Device, Role::Operator, Role::Service, Role::Admin];
-
-    /// The word of the configuration file and of the command line.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Role::Device => "device",
-            Role::Operator => "operator",
-            Role::Service => "service",
-            Role::Admin => "admin",
-        }
-    }
-}
-
-impl DeliveryClass {
-    /// The word of the configuration file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            DeliveryClass::State => "state",
-            DeliveryClass::Event => "event",
-            DeliveryClass::Alarm => "alarm",
-        }
-    }
 }
 
 /// A key of a rule: what it expects, its default or `None` where it must be given, and its meaning.
@@ -233,7 +110,6 @@ pub(super) const ACCESS_KEYS: [RuleKey; 4] = [
 
 /// The most rules of one kind: a rule is tried in order, so the list must stay short enough to walk.
 const RULES_MAX: usize = 10_000;
-const PATTERN_BYTES_MAX: usize = 1_023; // as a node name that can be part of an address, RFC 7622 §3.4
 
 pub(super) fn read_classes(
     source: &Source<'_>,
@@ -245,13 +121,13 @@ pub(super) fn read_classes(
             let rule = Rule::open(source, "[[class]]", table, &CLASS_KEYS)?;
             let class_field = rule.required("class")?;
             let class = match class_field.choice()? {
-                "state" => DeliveryClass::State,
-                "event" => DeliveryClass::Event,
-                _ => DeliveryClass::Alarm,
+                "state" => Class::State,
+                "event" => Class::Event,
+                _ => Class::Alarm,
             };
             let flush = match rule.field("flush") {
                 None => None,
-                Some(field) if class == DeliveryClass::Alarm => {
+                Some(field) if class == Class::Alarm => {
                     return Err(field.refuse(
                         "an alarm is always written at once",
                         "expected no `flush` beside class = \"alarm\"",
@@ -263,7 +139,7 @@ pub(super) fn read_classes(
                 None => false,
                 Some(field) => {
                     let conflate = field.switch()?;
-                    if conflate && class != DeliveryClass::State {
+                    if conflate && class != Class::State {
                         return Err(field.refuse(
                             "only a state may give way to a newer value",
                             "expected class = \"state\" beside `conflate = true`",
@@ -285,13 +161,14 @@ pub(super) fn read_classes(
 pub(super) fn read_access(
     source: &Source<'_>,
     value: &Spanned<DeValue<'_>>,
+    domain: &str,
 ) -> Result<Vec<AccessRule>, ConfigError> {
     tables(source, "access", value)?
         .into_iter()
         .map(|table| {
             let rule = Rule::open(source, "[[access]]", table, &ACCESS_KEYS)?;
             Ok(AccessRule {
-                who: who(&rule.required("who")?)?,
+                who: who(&rule.required("who")?, domain)?,
                 actions: actions(&rule.required("do")?)?,
                 on: pattern(&rule.required("on")?, true)?,
                 allow: rule
@@ -390,12 +267,6 @@ fn not_tables(source: &Source<'_>, title: &str, value: &Spanned<DeValue<'_>>) ->
 /// S16: `+` and `#` are wildcards only where they fill a level; elsewhere they are characters of a name.
 fn pattern(field: &Field<'_>, may_name_user: bool) -> Result<String, ConfigError> {
     let pattern = field.text()?;
-    if pattern.len() > PATTERN_BYTES_MAX {
-        return Err(field.wrong("this is longer than 1023 bytes"));
-    }
-    if pattern.contains('\0') {
-        return Err(field.wrong("a node name holds no NUL"));
-    }
     let mut levels = pattern.split('/').peekable();
     while let Some(level) = levels.next() {
         if level == "#" && levels.peek().is_some() {
@@ -421,25 +292,39 @@ fn pattern(field: &Field<'_>, may_name_user: bool) -> Result<String, ConfigError
             ));
         }
     }
-    Ok(pattern)
+    match Filter::parse(&pattern) {
+        Ok(_) => Ok(pattern),
+        Err(error) => Err(field.wrong(&error.to_string())),
+    }
 }
 
-fn who(field: &Field<'_>) -> Result<Who, ConfigError> {
+fn who(field: &Field<'_>, domain: &str) -> Result<Who, ConfigError> {
     let text = field.text()?;
     match text.split_once(':') {
         None if text == "all" => Ok(Who::All),
-        Some(("role", name)) => Role::ALL
-            .into_iter()
-            .find(|role| role.as_str() == name)
+        Some(("role", name)) => Role::by_name(name)
             .map(Who::Role)
             .ok_or_else(|| field.wrong(&format!("there is no role \"{}\"", name.escape_debug()))),
-        Some(("group", name)) if !name.is_empty() => Ok(Who::Group(name.to_owned())),
-        Some(("account", name)) if !name.is_empty() => Ok(Who::Account(name.to_owned())),
+        Some(("group", name)) if !name.is_empty() => Ok(Who::Group(name.into())),
+        Some(("account", name)) if !name.is_empty() => {
+            let (name, named_domain) = name.split_once('@').unwrap_or((name, domain));
+            let address = BareJid::new(name, named_domain).map_err(|_| {
+                field.wrong(&format!("\"{}\" cannot be an account", text.escape_debug()))
+            })?;
+            if address.domain() != domain {
+                return Err(field.wrong(&format!(
+                    "{address} is not of this hub's domain {domain}",
+                    address = address.as_str()
+                )));
+            }
+            // Its one spelling, in which accounts are compared.
+            Ok(Who::Account(address.local().unwrap_or_default().into()))
+        }
         _ => Err(field.wrong(&format!("\"{}\" names nobody", text.escape_debug()))),
     }
 }
 
-fn actions(field: &Field<'_>) -> Result<ActionSet, ConfigError> {
+fn actions(field: &Field<'_>) -> Result<Actions, ConfigError> {
     const WORDS: [&str; 6] = [
         "publish",
         "retain",
@@ -454,7 +339,7 @@ fn actions(field: &Field<'_>) -> Result<ActionSet, ConfigError> {
     }
     Ok(Action::ALL
         .into_iter()
-        .filter(|action| words.contains(&action.as_str()) || words.contains(&"all"))
+        .filter(|action| words.contains(&action.name()) || words.contains(&"all"))
         .collect())
 }
 
@@ -463,7 +348,7 @@ impl ClassRule {
         let mut toml = format!(
             "[[class]]\non = {}\nclass = \"{}\"\n",
             quoted(&self.on),
-            self.class.as_str()
+            self.class.name()
         );
         if let Some(flush) = self.flush {
             toml.push_str(&format!("flush = \"{}\"\n", render_span(flush)));
@@ -476,17 +361,21 @@ impl ClassRule {
 }
 
 impl AccessRule {
+    pub(super) fn to_rule(&self) -> Result<EngineRule, NameError> {
+        EngineRule::new(self.who.clone(), self.actions, &self.on, self.allow)
+    }
+
     pub(super) fn to_toml(&self) -> String {
         let who = match &self.who {
             Who::All => "all".to_owned(),
-            Who::Role(role) => format!("role:{}", role.as_str()),
+            Who::Role(role) => format!("role:{}", role.name()),
             Who::Group(name) => format!("group:{name}"),
             Who::Account(name) => format!("account:{name}"),
         };
-        let actions: Vec<String> = self
-            .actions
-            .iter()
-            .map(|action| format!("\"{}\"", action.as_str()))
+        let actions: Vec<String> = Action::ALL
+            .into_iter()
+            .filter(|action| self.actions.contains(*action))
+            .map(|action| format!("\"{}\"", action.name()))
             .collect();
         format!(
             "[[access]]\nwho = {}\ndo = [{}]\non = {}\nallow = {}\n",

@@ -1,5 +1,10 @@
 //! Files as people write them: right, slightly wrong, very wrong.
 
+use leveret_engine::access::{Action, Actions, Subject, Verdict, Who};
+use leveret_engine::account::Role;
+use leveret_engine::address::BareJid;
+use leveret_engine::class::Class;
+
 use super::*;
 
 fn load(text: &str) -> Config {
@@ -87,23 +92,20 @@ fn every_section_is_read() {
     assert_eq!(config.storage.flush, Duration::from_secs(90));
     assert_eq!(config.limits.stanza_bytes, 65_536);
     assert_eq!(config.limits.stanza_bytes_before_login, 10_000);
-    assert_eq!(config.limits.sessions_per_account, None);
-    assert_eq!(config.limits.mailbox_memory_bytes, 1 << 30);
-    assert_eq!(config.limits.ping_seconds, Some(30));
-    assert_eq!(config.classes[0].class, DeliveryClass::Alarm);
+    assert_eq!(config.limits.sessions_per_account, usize::MAX);
+    assert_eq!(config.limits.mailbox_memory, 1 << 30);
+    assert_eq!(config.limits.ping, Duration::from_secs(30));
+    assert_eq!(config.classes[0].class, Class::Alarm);
     assert_eq!(config.classes[1].flush, Some(Duration::from_millis(250)));
     assert!(config.classes[1].conflate);
     assert_eq!(config.access[0].who, Who::Role(Role::Device));
     assert_eq!(
-        config.access[0].actions.iter().collect::<Vec<_>>(),
-        [Action::Publish, Action::Create]
+        config.access[0].actions,
+        Actions::from_iter([Action::Publish, Action::Create])
     );
     assert!(config.access[0].allow);
-    assert_eq!(
-        config.access[1].who,
-        Who::Account("dev7@iot.example.org".to_owned())
-    );
-    assert_eq!(config.access[1].actions.iter().count(), 5);
+    assert_eq!(config.access[1].who, Who::Account("dev7".into()));
+    assert_eq!(config.access[1].actions, Actions::ALL);
     assert!(!config.access[1].allow);
 }
 
@@ -329,9 +331,9 @@ fn a_value_out_of_range_is_named_with_its_range() {
 #[test]
 fn zero_lifts_a_bound_only_where_it_may_be_lifted() {
     let lifted = load("[limits]\nroster_items = 0\nstanzas_per_second = 0\noffline_messages = 0");
-    assert_eq!(lifted.limits.roster_items, None);
-    assert_eq!(lifted.limits.stanzas_per_second, None);
-    assert_eq!(lifted.limits.offline_messages, None);
+    assert_eq!(lifted.limits.roster_items, usize::MAX);
+    assert_eq!(lifted.limits.stanzas_per_second, u32::MAX);
+    assert_eq!(lifted.limits.offline_messages, usize::MAX);
     for key in [
         "stanza_bytes",
         "stanza_bytes_before_login",
@@ -500,6 +502,54 @@ fn a_rule_needs_its_keys_and_each_must_make_sense() {
         6,
         &["the same for every account"],
     );
+}
+
+#[test]
+fn an_account_in_a_rule_is_one_of_this_hub_in_its_one_spelling() {
+    let rule = |name: &str| {
+        format!(
+            "domain = \"iot.example\"\n[[access]]\nwho = \"account:{name}\"\ndo = [\"all\"]\non = \"#\""
+        )
+    };
+    for name in ["Dev7", "dev7@IoT.example"] {
+        assert_eq!(
+            load(&rule(name)).access[0].who,
+            Who::Account("dev7".into()),
+            "{name}"
+        );
+    }
+    refused(
+        &rule("dev7@elsewhere.example"),
+        3,
+        7,
+        &["not of this hub's domain iot.example"],
+    );
+    refused(&rule("a b"), 3, 7, &["cannot be an account"]);
+}
+
+#[test]
+fn the_rules_of_the_file_reach_the_engine_in_their_order() {
+    let config = load(
+        "[[access]]\nwho = \"account:dev7\"\ndo = [\"publish\"]\non = \"devices/%u/locked\"\nallow = false\n\
+         [[class]]\non = \"devices/+/fall\"\nclass = \"alarm\"\n[[class]]\non = \"devices/#\"\nclass = \"state\"",
+    );
+    let dev7 = Subject {
+        jid: BareJid::new("dev7", "localhost").expect("an address"),
+        role: Role::Device,
+        groups: Vec::new(),
+    };
+    let access = config.access_rules().expect("checked when read");
+    assert_eq!(
+        access.on_node(&dev7, Action::Publish, "devices/dev7/locked"),
+        Verdict::Deny
+    );
+    assert_eq!(
+        access.on_node(&dev7, Action::Publish, "devices/dev7/temp"),
+        Verdict::Allow
+    );
+    let classes = config.class_rules().expect("checked when read");
+    assert_eq!(classes.of("devices/dev7/fall", 10), Class::Alarm);
+    assert_eq!(classes.of("devices/dev7/temp", 10), Class::State);
 }
 
 #[test]
