@@ -1,7 +1,7 @@
 //! Channel binding: values that both ends of one TLS connection know, and no man in the middle can make equal.
 //!
 //! Implements: RFC 5929 §4 (tls-server-end-point), RFC 9266 (tls-exporter). Not: tls-unique, which TLS 1.3 does not have and
-//! TLS 1.2 had to lose (RFC 9266 §3).
+//! TLS 1.2 had to lose (RFC 9266 §1).
 
 use rustls::{ConnectionCommon, ServerConnection};
 use rustls_pki_types::CertificateDer;
@@ -33,7 +33,7 @@ impl ChannelBindings {
 
 /// `tls-exporter` of a connection whose handshake is done; `None` while it is not.
 ///
-/// On TLS 1.2 it is unique only with the extended master secret (RFC 9266 §4.2 demands it): our server refuses a handshake without.
+/// On TLS 1.2 it is unique only with the extended master secret (RFC 9266 §4 demands it): our server refuses a handshake without.
 pub fn tls_exporter<Data>(connection: &ConnectionCommon<Data>) -> Option<[u8; 32]> {
     // The context is present and empty, which to TLS 1.2 differs from absent (RFC 5705 §4).
     connection

@@ -20,7 +20,7 @@ use super::peer::ClientCertificate;
 use super::since_epoch;
 use crate::config::Config;
 
-/// The protocol name of client connections on direct TLS (XEP-0368 §4).
+/// The protocol name of client connections on direct TLS (XEP-0368 §3).
 pub const ALPN_XMPP_CLIENT: &[u8] = b"xmpp-client";
 
 /// Everything TLS that one accepted connection uses, from its handshake to its end: certificate, rules, trusted authorities.
@@ -166,7 +166,7 @@ fn server_config(
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
     config.max_fragment_size = Some(max_fragment_bytes + RECORD_HEADER_BYTES);
-    // RFC 9266 §4.2: without the extended master secret (RFC 7627), TLS 1.2 has no sound tls-exporter.
+    // RFC 9266 §4: without the extended master secret (RFC 7627), TLS 1.2 has no sound tls-exporter.
     config.require_ems = true;
     // Tickets alone: the client keeps the session, the hub keeps two keys whatever the number of clients.
     config.ticketer = ring::Ticketer::new().map_err(TlsError::internal)?;
