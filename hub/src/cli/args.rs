@@ -156,8 +156,8 @@ pub enum AccountCommand {
 
     /// Add many accounts from a CSV file
     ///
-    /// Each line is name,password,role; the role may be left out and is then device. A password of its own is derived for each
-    /// account on all cores; progress goes to standard error.
+    /// Each line is name,password,role; the role may be left out and is then device. Keys are derived from the passwords on all
+    /// cores; progress goes to standard error.
     #[command(
         after_long_help = "Example:\n  leveret account import fleet.csv\nwith lines such as\n  dev7,correct horse,device"
     )]

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use leveret_engine::address::Jid;
+use leveret_engine::address::BareJid;
 use toml::de::DeTable;
 
 use super::error::ConfigError;
@@ -35,7 +35,7 @@ pub(super) fn domain(field: &Field<'_>) -> Result<String, ConfigError> {
         }
     }
     // Its one spelling, in which all addresses are compared.
-    match Jid::parse(&domain) {
+    match BareJid::parse(&domain) {
         Ok(address) => Ok(address.domain().to_owned()),
         Err(_) => wrong("cannot be the domain of an address"),
     }

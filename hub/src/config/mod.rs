@@ -17,10 +17,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use leveret_engine::access::{AccessRules, Rule};
+use leveret_engine::access::AccessRules;
+use leveret_engine::address::BareJid;
 use leveret_engine::class::{self, ClassRules};
 use leveret_engine::limits::Limits;
-use leveret_engine::node::NameError;
 use toml::de::DeValue;
 
 pub use error::{ConfigError, Place};
@@ -179,20 +179,50 @@ impl Config {
         Ok(config)
     }
 
-    /// The access rules for the engine: those of the file, then the defaults. It fails only for rules that no file was
-    /// read for, since reading checks each.
-    pub fn access_rules(&self) -> Result<AccessRules, NameError> {
-        let rules = self.access.iter().map(AccessRule::to_rule);
-        Ok(AccessRules::new(rules.collect::<Result<Vec<Rule>, _>>()?))
+    /// The domain as an address.
+    ///
+    /// # Panics
+    /// If `domain` was set to what cannot be one; reading a file refuses that.
+    pub fn domain_jid(&self) -> BareJid {
+        BareJid::parse(&self.domain).expect("a domain is checked when it is read")
     }
 
-    /// The delivery classes for the engine, in the order of the file. It fails as [`Config::access_rules`] does.
-    pub fn class_rules(&self) -> Result<ClassRules, NameError> {
+    /// The pubsub service as an address.
+    ///
+    /// # Panics
+    /// If `pubsub.service` was set to what cannot be one; reading a file refuses that.
+    pub fn service_jid(&self) -> BareJid {
+        BareJid::parse(&self.pubsub.service).expect("a service is checked when it is read")
+    }
+
+    /// The access rules for the engine: those of the file, then the defaults.
+    ///
+    /// # Panics
+    /// If a rule's `on` was set to what is no filter; reading a file refuses that. To leave the rule out would be worse: it may
+    /// be one that denies.
+    pub fn access_rules(&self) -> AccessRules {
+        let rules = self.access.iter().map(AccessRule::to_rule);
+        AccessRules::new(
+            rules
+                .collect::<Result<_, _>>()
+                .expect("rules are checked when they are read"),
+        )
+    }
+
+    /// The delivery classes for the engine, in the order of the file.
+    ///
+    /// # Panics
+    /// If a rule's `on` was set to what is no filter; reading a file refuses that.
+    pub fn class_rules(&self) -> ClassRules {
         let rules = self
             .classes
             .iter()
             .map(|rule| class::ClassRule::new(&rule.on, rule.class));
-        Ok(ClassRules(rules.collect::<Result<_, _>>()?))
+        ClassRules(
+            rules
+                .collect::<Result<_, _>>()
+                .expect("rules are checked when they are read"),
+        )
     }
 
     fn resolve_paths(&mut self, folder: &Path) {

@@ -116,7 +116,7 @@ fn the_rules_of_the_file_reach_the_engine_in_their_order() {
         role: Role::Device,
         groups: Vec::new(),
     };
-    let access = config.access_rules().expect("checked when read");
+    let access = config.access_rules();
     assert_eq!(
         access.on_node(&dev7, Action::Publish, "devices/dev7/locked"),
         Verdict::Deny
@@ -125,7 +125,7 @@ fn the_rules_of_the_file_reach_the_engine_in_their_order() {
         access.on_node(&dev7, Action::Publish, "devices/dev7/temp"),
         Verdict::Allow
     );
-    let classes = config.class_rules().expect("checked when read");
+    let classes = config.class_rules();
     assert_eq!(classes.of("devices/dev7/fall", 10), Class::Alarm);
     assert_eq!(classes.of("devices/dev7/temp", 10), Class::State);
 }

@@ -254,6 +254,9 @@ fn a_domain_is_checked_label_by_label() {
     ] {
         assert_eq!(load(&format!("domain = \"{right}\"")).domain, right);
     }
+    let config = load("domain = \"iot.example\"");
+    assert_eq!(config.domain_jid().as_str(), "iot.example");
+    assert_eq!(config.service_jid().as_str(), "pubsub.iot.example");
     let long_label = "a".repeat(64);
     let long_domain = vec!["a".repeat(63); 4].join(".");
     for wrong in [
