@@ -1,1 +1,5 @@
 //! x
+pub mod cli;
+pub mod config;
+pub mod log;
+pub mod tls;
