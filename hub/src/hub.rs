@@ -80,7 +80,7 @@ impl Inner {
         let database = Database::open(&config.data_dir, config.storage.durability, &config.domain)?;
         let secret = Secret::load_or_create(&config.data_dir).map_err(data_dir)?;
         let clock = Clock::start();
-        let limits = config.limits.to_engine();
+        let limits = config.limits.clone();
         let budget =
             MailboxBudget::new(limits.mailbox_events, limits.mailbox_bytes, limits.mailbox_memory);
 
@@ -217,7 +217,7 @@ impl Hub {
             timers: Arc::default(),
             tls,
             xmpp: RwLock::new(Arc::new(xmpp_shared(&config, &inner))),
-            limits: RwLock::new(Arc::new(config.limits.to_engine())),
+            limits: RwLock::new(Arc::new(config.limits.clone())),
             domain: config.domain.as_str().into(),
             seeds,
             work: WorkPool::new(),
@@ -289,7 +289,7 @@ impl Hub {
             registration: config.registration,
             ..self.config.clone()
         };
-        let limits = running.limits.to_engine();
+        let limits = running.limits.clone();
         self.core.inner.budget.set(
             limits.mailbox_events,
             limits.mailbox_bytes,
@@ -344,7 +344,7 @@ fn xmpp_shared(config: &Config, inner: &Inner) -> XmppShared {
     XmppShared {
         domain: config.domain_jid(),
         service: config.service_jid(),
-        limits: config.limits.to_engine(),
+        limits: config.limits.clone(),
         require_tls: config.xmpp.require_tls,
         registration: config.registration.enabled,
         tls_available: true,
