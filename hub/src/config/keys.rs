@@ -373,7 +373,7 @@ pub(super) const KEYS: &[Key] = &[
         "Messages kept for one account while it is away."),
 ];
 
-/// How long an item that nobody waits for may stay unwritten: `[storage] flush` and the `flush` of a class.
+/// How long an item that nobody waits for may stay unwritten: `[storage] flush`.
 pub(super) const FLUSH: Form = Form::Span {
     min: Duration::from_millis(10),
     max: Duration::from_secs(3_600),

@@ -1,7 +1,5 @@
 //! `[[class]]` and `[[access]]`: read and checked here as text; matching them to nodes is the engine's work.
 
-use std::time::Duration;
-
 use leveret_engine::access::{Action, Actions, Rule as EngineRule, Who};
 use leveret_engine::account::Role;
 use leveret_engine::address::BareJid;
@@ -11,8 +9,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::ConfigError;
-use super::form::{Form, render_span};
-use super::keys::{FLUSH, quoted};
+use super::form::Form;
+use super::keys::quoted;
 use super::source::{Field, Source, entries, type_name};
 
 /// One `[[class]]`: what is published to nodes that match `on` has this delivery class (S1).
@@ -22,10 +20,6 @@ pub struct ClassRule {
     pub on: String,
     /// The delivery class.
     pub class: Class,
-    /// How long an item that nobody waits for may stay unwritten; `None`: as `[storage] flush` says.
-    pub flush: Option<Duration>,
-    /// Whether even a delivery that is owed may give way to a newer value of its node (S1).
-    pub conflate: bool,
 }
 
 /// One `[[access]]`: whether these accounts may do these things on these nodes (S13).
@@ -52,7 +46,7 @@ pub(super) struct RuleKey {
 const PATTERN: Form =
     Form::Text("a node name or a filter such as \"devices/+/fall\" or \"sites/#\"");
 
-pub(super) const CLASS_KEYS: [RuleKey; 4] = [
+pub(super) const CLASS_KEYS: [RuleKey; 2] = [
     RuleKey {
         name: "on",
         form: PATTERN,
@@ -65,28 +59,16 @@ pub(super) const CLASS_KEYS: [RuleKey; 4] = [
         default: None,
         meaning: "state: a slow or absent subscriber gets the newest value only. event: items are queued to a bound. alarm: never dropped, and synced to the disk before the publisher hears \"yes\".",
     },
-    RuleKey {
-        name: "flush",
-        form: FLUSH,
-        default: Some("`[storage] flush`"),
-        meaning: "How long an item that nobody waits for may stay unwritten. Not for class alarm.",
-    },
-    RuleKey {
-        name: "conflate",
-        form: Form::Switch,
-        default: Some("`false`"),
-        meaning: "Whether a delivery owed at QoS 1 or 2 may give way to a newer value too. For class state only.",
-    },
 ];
 
 pub(super) const ACCESS_KEYS: [RuleKey; 4] = [
     RuleKey {
         name: "who",
         form: Form::Text(
-            "\"all\", \"role:device\" (operator, service, admin), \"group:NAME\" or \"account:NAME\"",
+            "\"all\", \"role:device\" (operator, service, admin) or \"account:NAME\"",
         ),
         default: None,
-        meaning: "Whom the rule is about: `all`, `role:` and a role, `group:` and a roster group, `account:` and a localpart or bare address.",
+        meaning: "Whom the rule is about: `all`, `role:` and a role, `account:` and a localpart or bare address.",
     },
     RuleKey {
         name: "do",
@@ -125,34 +107,9 @@ pub(super) fn read_classes(
                 "event" => Class::Event,
                 _ => Class::Alarm,
             };
-            let flush = match rule.field("flush") {
-                None => None,
-                Some(field) if class == Class::Alarm => {
-                    return Err(field.refuse(
-                        "an alarm is always written at once",
-                        "expected no `flush` beside class = \"alarm\"",
-                    ));
-                }
-                Some(field) => Some(field.span()?),
-            };
-            let conflate = match rule.field("conflate") {
-                None => false,
-                Some(field) => {
-                    let conflate = field.switch()?;
-                    if conflate && class != Class::State {
-                        return Err(field.refuse(
-                            "only a state may give way to a newer value",
-                            "expected class = \"state\" beside `conflate = true`",
-                        ));
-                    }
-                    conflate
-                }
-            };
             Ok(ClassRule {
                 on: pattern(&rule.required("on")?, false)?,
                 class,
-                flush,
-                conflate,
             })
         })
         .collect()
@@ -305,7 +262,10 @@ fn who(field: &Field<'_>, domain: &str) -> Result<Who, ConfigError> {
         Some(("role", name)) => Role::by_name(name)
             .map(Who::Role)
             .ok_or_else(|| field.wrong(&format!("there is no role \"{}\"", name.escape_debug()))),
-        Some(("group", name)) if !name.is_empty() => Ok(Who::Group(name.into())),
+        // A rule that no account can ever match is a mistake. Roster groups are to come.
+        Some(("group", name)) if !name.is_empty() => {
+            Err(field.wrong(&format!("no roster group \"{}\" is defined", name.escape_debug())))
+        }
         Some(("account", name)) if !name.is_empty() => {
             let (name, named_domain) = name.split_once('@').unwrap_or((name, domain));
             let address = BareJid::new(name, named_domain).map_err(|_| {
@@ -345,18 +305,11 @@ fn actions(field: &Field<'_>) -> Result<Actions, ConfigError> {
 
 impl ClassRule {
     pub(super) fn to_toml(&self) -> String {
-        let mut toml = format!(
+        format!(
             "[[class]]\non = {}\nclass = \"{}\"\n",
             quoted(&self.on),
             self.class.name()
-        );
-        if let Some(flush) = self.flush {
-            toml.push_str(&format!("flush = \"{}\"\n", render_span(flush)));
-        }
-        if self.conflate {
-            toml.push_str("conflate = true\n");
-        }
-        toml
+        )
     }
 }
 

@@ -75,8 +75,6 @@ fn every_section_is_read() {
         [[class]]
         on = "devices/+/temp"
         class = "state"
-        flush = "250ms"
-        conflate = true
         [[access]]
         who = "role:device"
         do = ["publish", "create"]
@@ -100,8 +98,7 @@ fn every_section_is_read() {
     assert_eq!(config.limits.mailbox_memory, 1 << 30);
     assert_eq!(config.limits.ping, Duration::from_secs(30));
     assert_eq!(config.classes[0].class, Class::Alarm);
-    assert_eq!(config.classes[1].flush, Some(Duration::from_millis(250)));
-    assert!(config.classes[1].conflate);
+    assert_eq!(config.classes[1].class, Class::State);
     assert_eq!(config.access[0].who, Who::Role(Role::Device));
     assert_eq!(
         config.access[0].actions,

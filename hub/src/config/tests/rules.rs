@@ -14,7 +14,7 @@ fn a_rule_needs_its_keys_and_each_must_make_sense() {
         format!("[[access]]\nwho = {who}\ndo = {actions}\non = {on}")
     };
     load(&access(
-        "\"group:ward-3\"",
+        "\"account:ward-3\"",
         "[\"retain\", \"configure\"]",
         "\"urn:x#y/a+b\"",
     ));
@@ -62,17 +62,14 @@ fn a_rule_needs_its_keys_and_each_must_make_sense() {
         &["only a part of the level `x%u`"],
     );
     let class = |rest: &str| format!("[[class]]\non = \"a\"\n{rest}");
+    for later in ["flush = \"5s\"", "conflate = true"] {
+        refused(&class(&format!("class = \"state\"\n{later}")), 4, 1, &["known here: on, class"]);
+    }
     refused(
-        &class("class = \"alarm\"\nflush = \"5s\""),
-        4,
-        9,
-        &["always written at once"],
-    );
-    refused(
-        &class("class = \"event\"\nconflate = true"),
-        4,
-        12,
-        &["only a state"],
+        &access("\"group:ward-3\"", "[\"all\"]", "\"#\""),
+        2,
+        7,
+        &["no roster group \"ward-3\" is defined"],
     );
     refused(
         "[[class]]\non = \"a/%u\"\nclass = \"state\"",
