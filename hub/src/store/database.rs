@@ -8,7 +8,7 @@ use std::{
 };
 
 use leveret_engine::effect::{Commit, StoreAnswer, StoreOp, StoreQuery, Urgency};
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use super::{
     accounts,
@@ -385,9 +385,17 @@ pub(super) fn sizes(file: &Path) -> Sizes {
 }
 
 pub(super) fn integrity_check(conn: &Connection) -> Result<Vec<String>, Fault> {
+    match findings(conn) {
+        Ok(found) => Ok(found.into_iter().filter(|line| line != "ok").collect()),
+        // So damaged that the check itself gave up.
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
+            Ok(vec![error.to_string()])
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn findings(conn: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut statement = conn.prepare(&format!("PRAGMA integrity_check({FINDINGS_MAX})"))?;
-    let found: Vec<String> = statement
-        .query_map((), |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    Ok(found.into_iter().filter(|line| line != "ok").collect())
+    statement.query_map((), |row| row.get(0))?.collect()
 }

@@ -311,6 +311,10 @@ impl Model {
                 page,
                 with_payload,
             } => {
+                if !self.nodes.contains_key(at) {
+                    let (items, page) = Default::default();
+                    return Ok(StoreAnswer::Items { items, page });
+                }
                 let all = self.nodes.get(at).map_or(&[][..], |node| &node.items);
                 let newest = PageRequest {
                     before: Some("".into()),
@@ -320,7 +324,7 @@ impl Model {
                 let keys: Vec<_> = all.iter().map(|item| item.id.as_str()).collect();
                 for key in [&asked.after, &asked.before].into_iter().flatten() {
                     let is_known = key.is_empty() || keys.contains(&&**key);
-                    if !is_known && asked.index.is_none() && self.nodes.contains_key(at) {
+                    if !is_known && asked.index.is_none() {
                         return Err(NotFound);
                     }
                 }
