@@ -324,6 +324,12 @@ fn read(row: &Row<'_>, with_payload: bool) -> Result<Item, Fault> {
     })
 }
 
+fn weight(item: &Item) -> usize {
+    item.payload
+        .as_ref()
+        .map_or(0, |payload| payload.bytes.len())
+}
+
 /// The newest item.
 pub(super) fn last(conn: &Connection, node: i64) -> Result<Option<Arc<Item>>, Fault> {
     let range = Range::of(node);
@@ -343,18 +349,23 @@ pub(super) fn count(conn: &Connection, node: i64) -> Result<u32, Fault> {
     Ok(small(Tally::read(conn, Range::of(node))?.count))
 }
 
-/// Those that exist, in the order asked.
+/// Those that exist, in the order asked; the first of them up to [`PAGE_BYTES_MAX`], since a short request can name much.
 pub(super) fn by_id(conn: &Connection, node: i64, ids: &[ItemId]) -> Result<Vec<Arc<Item>>, Fault> {
     let range = Range::of(node);
     let mut statement = conn.prepare_cached(&format!(
         "SELECT {COLUMNS}, payload FROM item WHERE place = ?1"
     ))?;
-    let mut items = Vec::new();
+    let (mut items, mut bytes) = (Vec::new(), 0);
     for id in ids {
         if let Some(seq) = find(conn, node, id)? {
             let mut rows = statement.query([range.place(seq)])?;
             if let Some(row) = rows.next()? {
-                items.push(Arc::new(read(row, true)?));
+                let item = read(row, true)?;
+                bytes += weight(&item);
+                if bytes > PAGE_BYTES_MAX && !items.is_empty() {
+                    break;
+                }
+                items.push(Arc::new(item));
             }
         }
     }
@@ -396,10 +407,7 @@ pub(super) fn page(
     let (mut items, mut bytes, mut first) = (Vec::new(), 0, None);
     while let Some(row) = rows.next()? {
         let item = read(row, with_payload)?;
-        bytes += item
-            .payload
-            .as_ref()
-            .map_or(0, |payload| payload.bytes.len());
+        bytes += weight(&item);
         if bytes > PAGE_BYTES_MAX && !items.is_empty() {
             break;
         }

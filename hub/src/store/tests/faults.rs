@@ -96,6 +96,63 @@ fn a_newer_database_is_left_alone() {
 }
 
 #[test]
+fn a_newer_database_that_was_not_closed_is_left_alone_with_its_log() {
+    let (running, dir) = (filled(), dir());
+    let mut store = open(running.path()).unwrap();
+    store
+        .connection()
+        .pragma_update(None, "user_version", 99)
+        .unwrap();
+    store.done([put_item("n", &item("2"), 9)]);
+    for name in ["leveret.db", "leveret.db-wal"] {
+        fs::copy(running.path().join(name), dir.path().join(name)).unwrap();
+    }
+    let log = fs::read(dir.path().join("leveret.db-wal")).unwrap();
+    assert!(!log.is_empty());
+    assert_untouched(
+        &dir,
+        "the database DIR/leveret.db was written by a newer leveret (schema 99; this one knows 1)",
+    );
+    assert_eq!(fs::read(dir.path().join("leveret.db-wal")).unwrap(), log);
+}
+
+#[test]
+fn the_log_does_not_grow_without_bound() {
+    let dir = filled();
+    let mut store = open(dir.path()).unwrap();
+    let large = "x".repeat(64 << 10);
+    for number in 0..400 {
+        store.done([put_item("n", &item_of(&number.to_string(), &large, 1), 5)]);
+    }
+    let sizes = store.sizes();
+    assert!(sizes.log < 10 << 20, "{sizes:?}"); // 25 MiB were written
+    assert!(sizes.database < 2 << 20, "{sizes:?}");
+}
+
+#[test]
+fn a_log_that_readers_kept_is_written_back_when_they_pause() {
+    let dir = filled();
+    let mut store = open(dir.path()).unwrap();
+    let reader = Connection::open(dir.path().join("leveret.db")).unwrap();
+    reader
+        .execute_batch("BEGIN; SELECT count(*) FROM node")
+        .unwrap();
+    store
+        .connection()
+        .busy_timeout(std::time::Duration::from_millis(1))
+        .unwrap();
+    let large = "x".repeat(256 << 10);
+    let publish = |number: u32| [put_item("n", &item_of(&number.to_string(), &large, 1), 5)];
+    for number in 0..150 {
+        store.done(publish(number));
+    }
+    assert!(store.sizes().log > 32 << 20, "{:?}", store.sizes());
+    reader.execute_batch("COMMIT").unwrap();
+    store.done(publish(150));
+    assert!(store.sizes().log < 1 << 20, "{:?}", store.sizes());
+}
+
+#[test]
 fn a_database_of_another_program_is_left_alone() {
     for application in [0, 0x0f05_5112] {
         let dir = dir();

@@ -182,6 +182,11 @@ fn a_page_of_large_items_is_cut_at_its_bytes_and_never_empty() {
         (items.len(), items[0].id.as_str(), page.index),
         (1, "3", Some(2))
     );
+    let by_id = StoreQuery::ItemsById {
+        at: at("n"),
+        ids: vec![id("2"), id("1")],
+    };
+    assert!(matches!(store.asked(by_id), StoreAnswer::Items { items, .. } if items.len() == 1));
     let bare = StoreQuery::Items {
         at: at("n"),
         max: 9,
