@@ -1,3 +1,8 @@
 //! XMPP: bytes to stanzas to commands, and back.
 
+pub mod framing;
+pub mod namespace;
+pub mod output;
 pub mod sasl;
+pub mod stream_error;
+pub mod xml;
