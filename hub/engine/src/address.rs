@@ -6,18 +6,16 @@
 //! Every address holds *prepared* text: equality of bytes is equality of addresses, so nothing behind the
 //! edge ever prepares or folds case again. One shared string and two offsets; a clone is one atomic add.
 
+mod prepare;
+
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::net::Ipv6Addr;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
-use precis_core::profile::PrecisFastInvocation;
-use precis_core::{DerivedPropertyValue, IdentifierClass, StringClass};
-use precis_profiles::{OpaqueString, UsernameCaseMapped};
+use prepare::{domain_part, local_part, resource_part};
 
 /// The most bytes each part of an address may have (RFC 7622 §3.2, §3.3, §3.4).
 pub const PART_BYTES_MAX: usize = 1023;
@@ -26,79 +24,149 @@ pub const PART_BYTES_MAX: usize = 1023;
 const _: () = assert!(3 * PART_BYTES_MAX + 2 <= u16::MAX as usize);
 
 /// Any address: `domain`, `local@domain`, or either with `/resource`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Jid(Prepared);
+///
+/// The text is prepared; the offsets are on the separators, or at the end where there is no resource.
+#[derive(Clone)]
+pub struct Jid {
+    text: Arc<str>,
+    /// Index of `@`; 0 when there is no localpart, which cannot be empty.
+    at: u16,
+    /// Index of `/`; the length of the text when there is no resource.
+    slash: u16,
+}
 
 /// An address without resource: an account, or a service.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BareJid(Prepared);
+pub struct BareJid(Jid);
 
 /// An address with resource: one session.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FullJid(Prepared);
+pub struct FullJid(Jid);
 
 impl Jid {
     /// Prepares and checks an address as it came from outside.
     pub fn parse(text: &str) -> Result<Self, JidError> {
-        Prepared::parse(text).map(Self)
+        // RFC 7622 §3.1: the resource begins at the first `/`, and only then is `@` looked for.
+        let (bare, resource) = match text.split_once('/') {
+            Some((bare, resource)) => (bare, Some(resource_part(resource)?)),
+            None => (text, None),
+        };
+        let (local, domain) = match bare.split_once('@') {
+            Some((local, domain)) => (Some(local_part(local)?), domain),
+            None => (None, bare),
+        };
+        Self::join(local.as_deref(), &domain_part(domain)?, resource.as_deref())
+    }
+
+    /// The whole address, prepared.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The part before `@`, if there is one.
+    pub fn local(&self) -> Option<&str> {
+        (self.at > 0).then(|| &self.text[..usize::from(self.at)])
+    }
+
+    /// The host.
+    pub fn domain(&self) -> &str {
+        let start = if self.at > 0 {
+            usize::from(self.at) + 1
+        } else {
+            0
+        };
+        &self.text[start..usize::from(self.slash)]
     }
 
     /// The part after `/`, if there is one.
     pub fn resource(&self) -> Option<&str> {
-        self.0.resource()
+        self.text.get(usize::from(self.slash) + 1..)
     }
 
     /// Whether there is no resource.
     pub fn is_bare(&self) -> bool {
-        self.0.resource().is_none()
+        usize::from(self.slash) == self.text.len()
     }
 
     /// The address without its resource.
     pub fn bare(&self) -> BareJid {
-        BareJid(self.0.without_resource())
+        if self.is_bare() {
+            return BareJid(self.clone());
+        }
+        BareJid(Self {
+            text: self.bare_text().into(),
+            at: self.at,
+            slash: self.slash,
+        })
     }
 
     /// The same address as a full one, if it has a resource.
     pub fn as_full(&self) -> Option<FullJid> {
-        self.0.resource().is_some().then(|| FullJid(self.0.clone()))
+        (!self.is_bare()).then(|| FullJid(self.clone()))
+    }
+
+    fn bare_text(&self) -> &str {
+        &self.text[..usize::from(self.slash)]
+    }
+
+    /// Puts prepared parts together.
+    fn join(local: Option<&str>, domain: &str, resource: Option<&str>) -> Result<Self, JidError> {
+        let mut text = String::with_capacity(
+            local.map_or(0, |l| l.len() + 1) + domain.len() + resource.map_or(0, |r| r.len() + 1),
+        );
+        if let Some(local) = local {
+            text.push_str(local);
+            text.push('@');
+        }
+        text.push_str(domain);
+        let slash = offset(text.len())?;
+        if let Some(resource) = resource {
+            text.push('/');
+            text.push_str(resource);
+        }
+        Ok(Self {
+            text: text.into(),
+            at: offset(local.map_or(0, str::len))?,
+            slash,
+        })
     }
 }
 
 impl BareJid {
     /// Prepares and checks an address that must not have a resource.
     pub fn parse(text: &str) -> Result<Self, JidError> {
-        let prepared = Prepared::parse(text)?;
-        if prepared.resource().is_some() {
+        let jid = Jid::parse(text)?;
+        if !jid.is_bare() {
             Err(JidError::ResourceNotAllowed)
         } else {
-            Ok(Self(prepared))
+            Ok(Self(jid))
         }
     }
 
     /// The account `local` at `domain`.
     pub fn new(local: &str, domain: &str) -> Result<Self, JidError> {
-        Prepared::join(Some(&local_part(local)?), &domain_part(domain)?, None).map(Self)
+        Jid::join(Some(&local_part(local)?), &domain_part(domain)?, None).map(Self)
     }
 
     /// A service, or the hub itself.
     pub fn domain_only(domain: &str) -> Result<Self, JidError> {
-        Prepared::join(None, &domain_part(domain)?, None).map(Self)
+        Jid::join(None, &domain_part(domain)?, None).map(Self)
     }
 
     /// One session of this account.
     pub fn with_resource(&self, resource: &str) -> Result<FullJid, JidError> {
-        Prepared::join(self.local(), self.domain(), Some(&resource_part(resource)?)).map(FullJid)
+        Jid::join(self.local(), self.domain(), Some(&resource_part(resource)?)).map(FullJid)
     }
 }
 
 impl FullJid {
     /// Prepares and checks an address that must have a resource.
     pub fn parse(text: &str) -> Result<Self, JidError> {
-        let prepared = Prepared::parse(text)?;
-        if prepared.resource().is_none() {
+        let jid = Jid::parse(text)?;
+        if jid.is_bare() {
             Err(JidError::ResourceMissing)
         } else {
-            Ok(Self(prepared))
+            Ok(Self(jid))
         }
     }
 
@@ -109,7 +177,7 @@ impl FullJid {
 
     /// The account or service this is a session of.
     pub fn bare(&self) -> BareJid {
-        BareJid(self.0.without_resource())
+        self.0.bare()
     }
 
     /// Whether this is a session of `bare`, without making the bare address.
@@ -133,8 +201,8 @@ pub fn prepare_resource(text: &str) -> Result<String, JidError> {
     resource_part(text).map(Cow::into_owned)
 }
 
-/// What all three kinds of address offer.
-macro_rules! common {
+/// What the two narrower kinds share with [`Jid`].
+macro_rules! narrower {
     ($($kind:ident),+) => {$(
         impl $kind {
             /// The part before `@`, if there is one.
@@ -149,19 +217,43 @@ macro_rules! common {
 
             /// The whole address, prepared.
             pub fn as_str(&self) -> &str {
-                &self.0.text
+                self.0.as_str()
+            }
+
+            /// The same as any address.
+            pub fn as_jid(&self) -> &Jid {
+                &self.0
             }
         }
 
+        impl From<$kind> for Jid {
+            fn from(narrower: $kind) -> Self {
+                narrower.0
+            }
+        }
+
+        impl PartialEq<$kind> for Jid {
+            fn eq(&self, other: &$kind) -> bool {
+                *self == other.0
+            }
+        }
+    )+};
+}
+
+narrower!(BareJid, FullJid);
+
+/// An address is shown and read as its text.
+macro_rules! textual {
+    ($($kind:ident),+) => {$(
         impl fmt::Display for $kind {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(&self.0.text)
+                f.pad(self.as_str())
             }
         }
 
         impl fmt::Debug for $kind {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!(stringify!($kind), "({})"), self.0.text)
+                write!(f, concat!(stringify!($kind), "({})"), self.as_str())
             }
         }
 
@@ -175,31 +267,7 @@ macro_rules! common {
     )+};
 }
 
-common!(Jid, BareJid, FullJid);
-
-impl From<BareJid> for Jid {
-    fn from(bare: BareJid) -> Self {
-        Self(bare.0)
-    }
-}
-
-impl From<FullJid> for Jid {
-    fn from(full: FullJid) -> Self {
-        Self(full.0)
-    }
-}
-
-impl PartialEq<BareJid> for Jid {
-    fn eq(&self, other: &BareJid) -> bool {
-        self.0 == other.0
-    }
-}
-
-impl PartialEq<FullJid> for Jid {
-    fn eq(&self, other: &FullJid) -> bool {
-        self.0 == other.0
-    }
-}
+textual!(Jid, BareJid, FullJid);
 
 /// Why a text is no address: which part, and what is wrong with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -246,290 +314,33 @@ impl fmt::Display for Part {
     }
 }
 
-/// Prepared text and where its parts lie. Invariant: offsets are on the separators or at the end.
-#[derive(Clone)]
-struct Prepared {
-    text: Arc<str>,
-    /// Index of `@`; 0 when there is no localpart, which cannot be empty.
-    at: u16,
-    /// Index of `/`; the length of the text when there is no resource.
-    slash: u16,
-}
-
-impl Prepared {
-    fn parse(text: &str) -> Result<Self, JidError> {
-        // RFC 7622 §3.1: the resource begins at the first `/`, and only then is `@` looked for.
-        let (bare, resource) = match text.split_once('/') {
-            Some((bare, resource)) => (bare, Some(resource_part(resource)?)),
-            None => (text, None),
-        };
-        let (local, domain) = match bare.split_once('@') {
-            Some((local, domain)) => (Some(local_part(local)?), domain),
-            None => (None, bare),
-        };
-        Self::join(local.as_deref(), &domain_part(domain)?, resource.as_deref())
-    }
-
-    /// Puts prepared parts together.
-    fn join(local: Option<&str>, domain: &str, resource: Option<&str>) -> Result<Self, JidError> {
-        let mut text = String::with_capacity(
-            local.map_or(0, |l| l.len() + 1) + domain.len() + resource.map_or(0, |r| r.len() + 1),
-        );
-        if let Some(local) = local {
-            text.push_str(local);
-            text.push('@');
-        }
-        text.push_str(domain);
-        let slash = offset(text.len())?;
-        if let Some(resource) = resource {
-            text.push('/');
-            text.push_str(resource);
-        }
-        Ok(Self {
-            text: text.into(),
-            at: offset(local.map_or(0, str::len))?,
-            slash,
-        })
-    }
-
-    fn local(&self) -> Option<&str> {
-        (self.at > 0).then(|| &self.text[..usize::from(self.at)])
-    }
-
-    fn domain(&self) -> &str {
-        let start = if self.at > 0 {
-            usize::from(self.at) + 1
-        } else {
-            0
-        };
-        &self.text[start..usize::from(self.slash)]
-    }
-
-    fn resource(&self) -> Option<&str> {
-        self.text.get(usize::from(self.slash) + 1..)
-    }
-
-    fn bare_text(&self) -> &str {
-        &self.text[..usize::from(self.slash)]
-    }
-
-    fn without_resource(&self) -> Self {
-        if self.resource().is_none() {
-            return self.clone();
-        }
-        Self {
-            text: self.bare_text().into(),
-            at: self.at,
-            slash: self.slash,
-        }
-    }
-}
-
 fn offset(at: usize) -> Result<u16, JidError> {
     u16::try_from(at).map_err(|_| JidError::TooLong(Part::Domain))
 }
 
-impl PartialEq for Prepared {
+impl PartialEq for Jid {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.text, &other.text) || self.text == other.text
     }
 }
 
-impl Eq for Prepared {}
+impl Eq for Jid {}
 
-impl Hash for Prepared {
+impl Hash for Jid {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.text.hash(state);
     }
 }
 
-impl PartialOrd for Prepared {
+impl PartialOrd for Jid {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Prepared {
+impl Ord for Jid {
     fn cmp(&self, other: &Self) -> Ordering {
         self.text.cmp(&other.text)
-    }
-}
-
-/// Characters that UsernameCaseMapped would allow and an address must not hold (RFC 7622 §3.3.1).
-const LOCAL_FORBIDDEN: &str = "\"&'/:<>@";
-
-/// How often a preparation may change its own result before the text is refused: RFC 8264 §7 asks
-/// that preparing be repeated until nothing changes, and that a text which never settles be rejected.
-const PREPARE_ROUNDS_MAX: usize = 4;
-
-fn local_part(text: &str) -> Result<Cow<'_, str>, JidError> {
-    bounded_input(Part::Local, text)?;
-    let prepared = if !text.is_ascii() {
-        settle(Part::Local, text, |t| UsernameCaseMapped::enforce(t))?
-    } else if let Some(c) = text.chars().find(|c| !c.is_ascii_graphic()) {
-        return Err(JidError::Forbidden(Part::Local, c));
-    } else if text.bytes().any(|b| b.is_ascii_uppercase()) {
-        Cow::Owned(text.to_ascii_lowercase())
-    } else {
-        Cow::Borrowed(text)
-    };
-    // Looked at after mapping: the full-width form of `@` has become `@` by now.
-    match prepared.chars().find(|c| LOCAL_FORBIDDEN.contains(*c)) {
-        Some(c) => Err(JidError::Forbidden(Part::Local, c)),
-        None => bounded(Part::Local, prepared),
-    }
-}
-
-fn resource_part(text: &str) -> Result<Cow<'_, str>, JidError> {
-    bounded_input(Part::Resource, text)?;
-    let prepared = if !text.is_ascii() {
-        settle(Part::Resource, text, |t| OpaqueString::enforce(t))?
-    } else if let Some(c) = text.chars().find(char::is_ascii_control) {
-        return Err(JidError::Forbidden(Part::Resource, c));
-    } else {
-        Cow::Borrowed(text)
-    };
-    bounded(Part::Resource, prepared)
-}
-
-fn domain_part(text: &str) -> Result<Cow<'_, str>, JidError> {
-    bounded_input(Part::Domain, text)?;
-    if let Some(literal) = text.strip_prefix('[') {
-        let literal = literal
-            .strip_suffix(']')
-            .ok_or(JidError::Invalid(Part::Domain))?;
-        let address: Ipv6Addr = literal
-            .parse()
-            .map_err(|_| JidError::Invalid(Part::Domain))?;
-        return Ok(Cow::Owned(format!("[{address}]")));
-    }
-    // RFC 7622 §3.2: a final dot is dropped before anything else is looked at.
-    let text = text.strip_suffix('.').unwrap_or(text);
-    if text.is_empty() {
-        return Err(JidError::Empty(Part::Domain));
-    }
-    let prepared = match plain_host(text) {
-        Host::Prepared => Cow::Borrowed(text),
-        Host::Lowercase => Cow::Owned(text.to_ascii_lowercase()),
-        Host::Forbidden(c) => return Err(JidError::Forbidden(Part::Domain, c)),
-        Host::NeedsTables => international_host(text)?,
-    };
-    bounded(Part::Domain, prepared)
-}
-
-enum Host {
-    Prepared,
-    Lowercase,
-    Forbidden(char),
-    NeedsTables,
-}
-
-/// Decides hosts of letters, digits and inner hyphens without IDNA; IPv4 addresses are among them.
-fn plain_host(text: &str) -> Host {
-    let (mut label, mut upper) = (0, false);
-    let bytes = text.as_bytes();
-    for (i, &b) in bytes.iter().enumerate() {
-        match b {
-            b'a'..=b'z' | b'0'..=b'9' => label += 1,
-            b'A'..=b'Z' => (label, upper) = (label + 1, true),
-            // A hyphen at the edge of a label is an error; at its third and fourth place it may begin
-            // an A-label. Both are IDNA's to judge.
-            b'-' if label > 0
-                && !(label == 2 && bytes.get(i + 1) == Some(&b'-'))
-                && bytes.get(i + 1).is_some_and(|&next| next != b'.') =>
-            {
-                label += 1;
-            }
-            b'-' => return Host::NeedsTables,
-            b'.' if label > 0 => label = 0,
-            0x80.. | b'.' => return Host::NeedsTables,
-            _ => return Host::Forbidden(char::from(b)),
-        }
-        if label > 63 {
-            return Host::NeedsTables;
-        }
-    }
-    if bytes.len() > 253 || label == 0 {
-        Host::NeedsTables
-    } else if upper {
-        Host::Lowercase
-    } else {
-        Host::Prepared
-    }
-}
-
-/// IDNA: labels end as U-labels, in lower case and NFC (RFC 7622 §3.2.1).
-fn international_host(text: &str) -> Result<Cow<'_, str>, JidError> {
-    const INVALID: JidError = JidError::Invalid(Part::Domain);
-    let uts46 = Uts46::new();
-    uts46
-        .to_ascii(
-            text.as_bytes(),
-            AsciiDenyList::STD3,
-            Hyphens::Check,
-            DnsLength::Verify,
-        )
-        .map_err(|_| INVALID)?;
-    let (host, verdict) = uts46.to_unicode(text.as_bytes(), AsciiDenyList::STD3, Hyphens::Check);
-    verdict.map_err(|_| INVALID)?;
-    // UTS 46 lets symbols through for the web's sake; IDNA2008 (RFC 5892) does not.
-    let class = IdentifierClass::default();
-    let symbol = host.chars().find(|c| {
-        !c.is_ascii()
-            && matches!(
-                class.get_value_from_char(*c),
-                DerivedPropertyValue::Disallowed
-                    | DerivedPropertyValue::Unassigned
-                    | DerivedPropertyValue::SpecClassDis
-            )
-    });
-    match symbol {
-        Some(c) => Err(JidError::Forbidden(Part::Domain, c)),
-        None => Ok(host),
-    }
-}
-
-/// Repeats a PRECIS preparation until it changes nothing.
-fn settle<'a>(
-    part: Part,
-    text: &'a str,
-    enforce: impl for<'t> Fn(&'t str) -> Result<Cow<'t, str>, precis_core::Error>,
-) -> Result<Cow<'a, str>, JidError> {
-    let explain = |error| match error {
-        precis_core::Error::BadCodepoint(info) => match char::from_u32(info.cp) {
-            Some(c) => JidError::Forbidden(part, c),
-            None => JidError::Invalid(part),
-        },
-        _ => JidError::Invalid(part),
-    };
-    let mut current = enforce(text).map_err(explain)?;
-    for _ in 0..PREPARE_ROUNDS_MAX {
-        let next = enforce(&current).map_err(explain)?;
-        if next == current {
-            return Ok(current);
-        }
-        current = Cow::Owned(next.into_owned());
-    }
-    Err(JidError::Invalid(part))
-}
-
-/// Bounds the work of preparing. Preparing shrinks text at most threefold (a full-width letter of three bytes
-/// becomes one), so a longer text cannot come out valid.
-fn bounded_input(part: Part, text: &str) -> Result<(), JidError> {
-    if text.is_empty() {
-        Err(JidError::Empty(part))
-    } else if text.len() > 4 * PART_BYTES_MAX {
-        Err(JidError::TooLong(part))
-    } else {
-        Ok(())
-    }
-}
-
-fn bounded(part: Part, text: Cow<'_, str>) -> Result<Cow<'_, str>, JidError> {
-    match text.len() {
-        0 => Err(JidError::Empty(part)),
-        1..=PART_BYTES_MAX => Ok(text),
-        _ => Err(JidError::TooLong(part)),
     }
 }
 

@@ -35,7 +35,9 @@ pub fn write_hub_info(software: &str, version: &str, w: &mut Writer<'_>) {
     for feature in HUB_FEATURES {
         write_feature(feature, w);
     }
-    w.open("x").attr("xmlns", ns::DATA_FORM).attr("type", "result");
+    w.open("x")
+        .attr("xmlns", ns::DATA_FORM)
+        .attr("type", "result");
     for (var, kind, value) in [
         ("FORM_TYPE", Some("hidden"), SOFTWARE_INFO),
         ("software", None, software),

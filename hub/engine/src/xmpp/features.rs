@@ -62,7 +62,9 @@ pub fn write_after_sign_in(out: &mut Vec<u8>) {
     let mut w = Writer::new(out);
     w.open("stream:features");
     bind::write_features(&mut w);
-    w.open("ver").attr("xmlns", ns::ROSTER_VERSIONING).close("ver");
+    w.open("ver")
+        .attr("xmlns", ns::ROSTER_VERSIONING)
+        .close("ver");
     w.open("sub").attr("xmlns", ns::PRE_APPROVAL).close("sub");
     w.close("stream:features");
 }

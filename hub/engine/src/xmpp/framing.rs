@@ -9,8 +9,9 @@
 mod header;
 mod scanner;
 
+use crate::limits;
 use crate::xmpp::stream_error::{Condition, Limit, StreamError};
-use crate::xmpp::xml::is_space;
+use crate::xmpp::xml::{ATTRIBUTES_MAX, is_space};
 
 pub use header::StreamHeader;
 use scanner::{Cut, Scanner};
@@ -26,15 +27,20 @@ pub struct FrameLimits {
     pub attributes: u16,
 }
 
-impl Default for FrameLimits {
-    fn default() -> Self {
+impl FrameLimits {
+    /// The usual bounds on depth and attributes, with this one on bytes.
+    pub fn with_stanza_bytes(bytes: usize) -> Self {
         Self {
-            stanza_bytes: 64 * 1024,
-            depth: 64,
-            attributes: 64,
+            stanza_bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
+            depth: limits::STANZA_DEPTH_MAX as u16,
+            attributes: limits::ATTRIBUTES_MAX as u16,
         }
     }
 }
+
+const _: () = assert!(
+    limits::STANZA_DEPTH_MAX <= u16::MAX as u32 && limits::ATTRIBUTES_MAX <= ATTRIBUTES_MAX as u32
+);
 
 /// Cuts frames from the bytes of one stream.
 ///
@@ -94,6 +100,12 @@ struct Partial {
     taken: bool,
 }
 
+/// Something whole. Its bytes come along if they all lay in the input; else they are in `Framer::partial`.
+struct Found<'i> {
+    cut: Cut,
+    whole: Option<&'i [u8]>,
+}
+
 impl Framer {
     /// Expects a stream header.
     pub fn new(limits: FrameLimits) -> Self {
@@ -138,7 +150,7 @@ impl Framer {
         input: &mut &'i [u8],
     ) -> Result<Option<Frame<'f>>, StreamError> {
         loop {
-            let Some((cut, whole)) = self.cut(input)? else {
+            let Some(Found { cut, whole }) = self.cut(input)? else {
                 return Ok(None);
             };
             match cut {
@@ -164,12 +176,8 @@ impl Framer {
         }
     }
 
-    /// Finds the end of what comes next. With it come its bytes if they all lay in `input`; else they are in
-    /// `self.partial`.
-    fn cut<'i>(
-        &mut self,
-        input: &mut &'i [u8],
-    ) -> Result<Option<(Cut, Option<&'i [u8]>)>, StreamError> {
+    /// Finds the end of what comes next.
+    fn cut<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Found<'i>>, StreamError> {
         if self.partial.as_ref().is_some_and(|p| p.taken) {
             self.partial = None;
         }
@@ -184,7 +192,7 @@ impl Framer {
             if found.is_none() && partial.bytes.len() >= limit {
                 return Err(self.too_big());
             }
-            return Ok(found.map(|(cut, _)| (cut, None)));
+            return Ok(found.map(|(cut, _)| Found { cut, whole: None }));
         }
         self.skip_space(input);
         if input.is_empty() {
@@ -209,7 +217,10 @@ impl Framer {
             Some((cut, len)) => {
                 let (whole, rest) = input.split_at(len);
                 *input = rest;
-                Ok(Some((cut, Some(whole))))
+                Ok(Some(Found {
+                    cut,
+                    whole: Some(whole),
+                }))
             }
             None if seen == limit => Err(self.too_big()),
             None => {

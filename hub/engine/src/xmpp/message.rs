@@ -50,12 +50,7 @@ fn hints(message: Element<'_>) -> Hints {
 }
 
 /// Writes a message for one of its receivers.
-pub fn write(
-    message: &Message,
-    to: &str,
-    delay: Option<(&BareJid, Timestamp)>,
-    out: &mut Vec<u8>,
-) {
+pub fn write(message: &Message, to: &str, delay: Option<(&BareJid, Timestamp)>, out: &mut Vec<u8>) {
     let mut w = Writer::new(out);
     w.open("message")
         .attr("to", to)

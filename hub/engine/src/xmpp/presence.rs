@@ -184,7 +184,11 @@ mod tests {
             "<presence type=''/>",
             "<presence><show>busy</show></presence>",
         ] {
-            assert_eq!(word_of(xml).unwrap_err().reason, Reason::BadRequest, "{xml}");
+            assert_eq!(
+                word_of(xml).unwrap_err().reason,
+                Reason::BadRequest,
+                "{xml}"
+            );
         }
     }
 }

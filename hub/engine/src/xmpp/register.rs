@@ -68,7 +68,10 @@ pub fn write_fields(account: Option<&str>, w: &mut Writer<'_>) {
             w.element("username", name);
         }
         None => {
-            w.element("instructions", "Choose a name and a password for the account.");
+            w.element(
+                "instructions",
+                "Choose a name and a password for the account.",
+            );
             w.open("username").close("username");
         }
     }

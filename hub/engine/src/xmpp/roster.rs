@@ -58,7 +58,10 @@ pub fn read(query: Element<'_>, kind: IqKind) -> Result<Command, Refusal> {
 
 fn groups(item: Element<'_>) -> Result<Vec<Box<str>>, Refusal> {
     let mut groups: Vec<Box<str>> = Vec::new();
-    for group in item.children().filter(|child| child.is("group", ns::ROSTER)) {
+    for group in item
+        .children()
+        .filter(|child| child.is("group", ns::ROSTER))
+    {
         let name: Box<str> = group.text().into();
         // RFC 6121 §2.3.3: a group said twice is a bad request, one of zero length not acceptable, nor one too long.
         if groups.contains(&name) {

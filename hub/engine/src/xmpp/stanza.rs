@@ -106,7 +106,13 @@ impl<'t> Stanza<'t> {
     ///
     /// The stanza's own children do not come back: RFC 6120 §8.3.1 leaves that to the server, XEP-0077 asks not to repeat
     /// passwords, and the sender knows its stanza by the id.
-    pub fn refuse(&self, refusal: &Refusal, from: Option<&str>, to: Option<&str>, out: &mut Vec<u8>) {
+    pub fn refuse(
+        &self,
+        refusal: &Refusal,
+        from: Option<&str>,
+        to: Option<&str>,
+        out: &mut Vec<u8>,
+    ) {
         if !self.is_answer() {
             write_error(self.name, self.id, from, to, refusal, out);
         }
@@ -168,9 +174,7 @@ mod tests {
     #[test]
     fn an_element_of_another_namespace_is_no_stanza() {
         let (mut tree, scope) = (Tree::new(), Scope::client());
-        let element = tree
-            .parse(b"<iq xmlns='jabber:server'/>", &scope)
-            .unwrap();
+        let element = tree.parse(b"<iq xmlns='jabber:server'/>", &scope).unwrap();
         assert!(Stanza::read(element).is_none());
     }
 

@@ -196,6 +196,24 @@ fn ten_megabytes_are_refused_without_being_kept() {
 }
 
 #[test]
+fn a_stanza_of_single_bytes_is_scanned_once() {
+    let bytes = 262_144;
+    let stanza = format!("<message>{}</message>", "<a b='c'/>".repeat(bytes / 10 - 2));
+    let mut framer = Framer::new(FrameLimits::with_stanza_bytes(bytes));
+    let mut input = HEADER.as_bytes();
+    framer.next(&mut input).unwrap();
+    let mut found = None;
+    // Rescanning would look at 2^35 bytes here, and take minutes.
+    for byte in stanza.as_bytes().chunks(1) {
+        let mut input = byte;
+        if let Some(Frame::Element(element)) = framer.next(&mut input).unwrap() {
+            found = Some(element.len());
+        }
+    }
+    assert_eq!(found, Some(stanza.len()));
+}
+
+#[test]
 fn the_limit_is_exact() {
     let stanza = |bytes: usize| format!("<message>{}</message>", "x".repeat(bytes - 19));
     assert_eq!(after_header(&stanza(10_000)).len(), 1);

@@ -19,10 +19,7 @@ pub(super) const fn stream_error(reason: EndReason) -> Option<StreamError> {
         // §4.9.3.3; §7.7.2.2: the newer session has the resource.
         EndReason::Replaced => (Condition::Conflict, "a newer session took this resource"),
         // §4.9.3.14: the operator's decision is the local policy.
-        EndReason::Kicked => (
-            Condition::PolicyViolation,
-            "an operator ended this session",
-        ),
+        EndReason::Kicked => (Condition::PolicyViolation, "an operator ended this session"),
         // §4.9.3.12; XEP-0077 §3.2 asks for this condition when an account is removed, and a changed password ends the
         // right to the stream in the same way.
         EndReason::AccountChanged => (
@@ -35,7 +32,10 @@ pub(super) const fn stream_error(reason: EndReason) -> Option<StreamError> {
             "too much waits to be read by this client",
         ),
         // §4.9.3.14 stands for a fault that was not told apart where it happened.
-        EndReason::ProtocolError => (Condition::PolicyViolation, "a rule of the protocol was broken"),
+        EndReason::ProtocolError => (
+            Condition::PolicyViolation,
+            "a rule of the protocol was broken",
+        ),
         // §4.9.3.20.
         EndReason::Shutdown => (Condition::SystemShutdown, "the hub is going down"),
     };

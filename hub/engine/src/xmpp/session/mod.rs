@@ -17,6 +17,7 @@ mod negotiation;
 mod queries;
 mod registration;
 mod seed;
+mod service;
 mod shared;
 mod sign_in;
 
@@ -43,8 +44,8 @@ use crate::{
 use bound::Bound;
 use negotiation::Negotiation;
 use seed::Seed;
-pub use shared::{LinkSecurity, XmppShared};
 use shared::Surroundings;
+pub use shared::{LinkSecurity, XmppShared};
 
 /// How long the hub waits for the peer's closing tag after its own (RFC 6120 §4.4: "a reasonable amount of time").
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
@@ -148,10 +149,25 @@ impl XmppSession {
                     self.follow(flow, now, out);
                 }
                 (Phase::Bound(bound), Entry::Answer(answer)) => {
-                    bound.answer(&answer, &self.around, now, &mut out.bytes);
+                    bound.answer(&answer, &mut out.bytes);
                 }
-                (Phase::Bound(bound), Entry::Event { event, to, tag, delay }) => {
-                    bound.event(&event, to, tag.as_deref(), delay, &self.around, &mut out.bytes);
+                (
+                    Phase::Bound(bound),
+                    Entry::Event {
+                        event,
+                        to,
+                        tag,
+                        delay,
+                    },
+                ) => {
+                    bound.event(
+                        &event,
+                        to,
+                        tag.as_deref(),
+                        delay,
+                        &self.around,
+                        &mut out.bytes,
+                    );
                 }
                 // Nothing is addressed to a session before it has an address.
                 (Phase::Negotiating(_), Entry::Event { .. }) | (_, Entry::Gone) => {}

@@ -354,9 +354,7 @@ impl Negotiation {
     }
 
     fn on_starttls(&self, around: &Surroundings, out: &mut Output) -> Flow {
-        if matches!(self.expect, Expect::SignIn)
-            && !self.is_secure()
-            && around.shared.tls_available
+        if matches!(self.expect, Expect::SignIn) && !self.is_secure() && around.shared.tls_available
         {
             return Flow::StartTls;
         }
@@ -420,7 +418,14 @@ impl Negotiation {
             // RFC 6120 §7.6.2.1: too many sessions, for instance. The client may try again.
             Err(refusal) => refusal,
         };
-        write_error(StanzaName::Iq, Some(id), None, None, &refusal, &mut out.bytes);
+        write_error(
+            StanzaName::Iq,
+            Some(id),
+            None,
+            None,
+            &refusal,
+            &mut out.bytes,
+        );
         Flow::Go
     }
 

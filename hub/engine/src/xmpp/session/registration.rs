@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     address::BareJid,
-    command::{Command, Reply, Token},
+    command::{Command, Reply},
     credentials::{Credentials, Derivation, Password},
     message::IqKind,
     refusal::{Reason, Refusal},
@@ -167,16 +167,6 @@ pub(super) fn derivation(password: Zeroizing<String>, seed: &mut Seed) -> Action
     let how = Derivation::with_salts(seed.bytes(), seed.bytes());
     Action::Work(Work(Box::new(move || {
         let prepared = Password::prepare(&password).ok();
-        WorkDone::Derived(
-            prepared.map(|password| Box::new(Credentials::derive(&password, &how))),
-        )
+        WorkDone::Derived(prepared.map(|password| Box::new(Credentials::derive(&password, &how))))
     })))
-}
-
-/// The answer to a password change is asked for with this token.
-pub(super) fn password_token(id: &str) -> Token {
-    Token {
-        id: id.into(),
-        ..Asked::Done.bare_token()
-    }
 }

@@ -317,7 +317,10 @@ const fn aborted() -> SaslError {
 
 /// What the text of an element carries: RFC 6120 §6.4.2 `Some(None)` is nothing at all, `=` is data of no length, all else
 /// is base64 without white space. `None`: it is none of them.
-#[allow(clippy::option_option, reason = "three cases, as the document tells them apart")]
+#[allow(
+    clippy::option_option,
+    reason = "three cases, as the document tells them apart"
+)]
 fn decode(text: &str) -> Option<Option<Vec<u8>>> {
     match text {
         "" => Some(None),

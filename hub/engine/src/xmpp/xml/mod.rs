@@ -22,5 +22,6 @@ pub(crate) use chars::{is_space, legal_text};
 pub use element::{Attribute, Children, Element};
 pub use scope::Scope;
 pub(crate) use tag::Attributes;
+pub(crate) use tree::ATTRIBUTES_MAX;
 pub use tree::Tree;
 pub use write::{Writer, escape_attr_into, escape_text_into};

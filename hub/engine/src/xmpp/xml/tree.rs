@@ -32,7 +32,7 @@ pub struct Tree {
 
 /// Above this many bytes the scratch text is given back: one strange stanza must not cost for ever.
 const SCRATCH_BYTES_KEPT: usize = 16 * 1024;
-/// Above this many nodes their vectors are given back.
+/// Above this many nodes or attributes their vectors are given back.
 const NODES_KEPT: usize = 1024;
 
 /// One element. Numbers are byte positions in the input, or indices into the tree's vectors.
@@ -123,7 +123,10 @@ impl Tree {
         if u32::try_from(bytes.len()).is_err() {
             return Err(StreamError::Limit(Limit::StanzaBytes(u32::MAX)));
         }
-        if self.scratch.capacity() > SCRATCH_BYTES_KEPT || self.nodes.capacity() > NODES_KEPT {
+        if self.scratch.capacity() > SCRATCH_BYTES_KEPT
+            || self.nodes.capacity() > NODES_KEPT
+            || self.attributes.capacity() > NODES_KEPT
+        {
             *self = Self::default();
         }
         self.nodes.clear();
