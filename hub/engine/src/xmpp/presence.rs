@@ -58,8 +58,9 @@ pub fn read(stanza: &Stanza<'_>, from: Jid, kind: PresenceKind, at: Timestamp) -
         status: stanza
             .element
             .child("status", ns::CLIENT)
-            .map(|status| status.text().into())
-            .filter(|status: &Box<str>| !status.is_empty()),
+            .map(|status| status.text())
+            .filter(|status| !status.is_empty())
+            .map(Into::into),
         content: stanza.content(),
         at,
     }

@@ -92,7 +92,7 @@ impl Hub {
             software: "Leveret",
             version: "0.1.0",
             budget: MailboxBudget::new(1_000, 1 << 20, 1 << 30),
-            started: Instant::from_secs(0),
+            started: Now::default(),
         });
         let security = if setting.tls {
             tls()

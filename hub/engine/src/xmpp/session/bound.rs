@@ -250,13 +250,10 @@ impl Bound {
             };
             return self.query(request, target, around, now, out);
         }
-        match (target, to) {
-            (Target::Other, Some(to)) => {
-                let iq = self.routed(stanza, to, kind, id);
-                self.tell(Command::Query(iq), around, out);
-            }
-            // An answer to one of the hub's own pings and pushes: that it came is all it says.
-            _ => {}
+        // An answer to one of the hub's own pings and pushes ends here: that it came is all it says.
+        if let (Target::Other, Some(to)) = (target, to) {
+            let iq = self.routed(stanza, to, kind, id);
+            self.tell(Command::Query(iq), around, out);
         }
         Ok(())
     }

@@ -138,7 +138,7 @@ impl Bound {
             (ns::LAST, "query") => {
                 request.only(IqKind::Get)?;
                 // XEP-0012 §5: of a server, how long it has been up.
-                let uptime = now.mono.since(shared.started).as_secs();
+                let uptime = now.mono.since(shared.started.mono).as_secs();
                 self.result(&request, out, |w| last::write(uptime, None, w));
             }
             _ => return self.query_session(request, around, out),
@@ -238,7 +238,7 @@ impl Bound {
                 });
             }
             (ns::DISCO_INFO, "query") if request.no_node().is_ok() => {
-                self.result(&request, out, |w| service::write_info(w));
+                self.result(&request, out, service::write_info);
             }
             _ => {
                 let asked = service::read(request.child, request.kind, &self.jid)?;

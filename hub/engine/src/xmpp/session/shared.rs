@@ -6,7 +6,7 @@ use crate::{
     address::BareJid,
     limits::{ATTRIBUTES_MAX, Limits, STANZA_DEPTH_MAX},
     mailbox::{Mailbox, MailboxBudget},
-    time::Instant,
+    time::Now,
     xmpp::{framing::FrameLimits, sasl::ChannelBindings},
 };
 
@@ -36,7 +36,7 @@ pub struct XmppShared {
     /// Of which mailboxes are made.
     pub budget: Arc<MailboxBudget>,
     /// When the hub was started, for its uptime (XEP-0012 §5).
-    pub started: Instant,
+    pub started: Now,
 }
 
 impl XmppShared {

@@ -13,7 +13,7 @@ fn shared() -> Arc<XmppShared> {
         software: "Leveret",
         version: "0",
         budget: MailboxBudget::new(10, 10_000, 100_000),
-        started: Instant::default(),
+        started: Now::default(),
     })
 }
 
