@@ -25,3 +25,6 @@ pub mod mailbox;
 
 // The router and its services: command to effect.
 pub mod service;
+
+// The protocols: bytes to command, reply to bytes.
+pub mod xmpp;
