@@ -101,17 +101,6 @@ pub struct StorageConfig {
     pub flush: Duration,
 }
 
-/// What must have happened before a publisher hears that its item is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
-    /// The commit is synced to the disk: a power cut loses nothing that was answered.
-    Full,
-    /// The commit is with the system: a crash of the hub loses nothing, a power cut may lose the last commits.
-    Normal,
-    /// The system writes when it likes. For tests.
-    Off,
-}
-
 impl Config {
     /// Reads and checks a configuration file. Without a path, the configuration of an empty file in the working
     /// directory. Relative paths in a file are relative to the folder that the file is in.
@@ -265,17 +254,6 @@ impl Default for Config {
             limits: Limits::default(),
             classes: Vec::new(),
             access: Vec::new(),
-        }
-    }
-}
-
-impl Durability {
-    /// The word of the configuration file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Durability::Full => "full",
-            Durability::Normal => "normal",
-            Durability::Off => "off",
         }
     }
 }
