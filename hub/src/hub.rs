@@ -29,7 +29,7 @@ use crate::{
     listener::{Addresses, Admission, Endpoint, Listener},
     secret::{Secret, Seeds},
     shard::Shard,
-    store::{Database, Store, StoreError},
+    store::{Database, OpenError, Respond, Store},
     timers::Timers,
     tls::{Reloadable, ServerTls, TlsError},
     work::WorkPool,
@@ -47,7 +47,7 @@ pub enum StartError {
     #[error("the data directory {} cannot be used: {error}", path.display())]
     DataDir { path: PathBuf, error: io::Error },
     #[error("{0}")]
-    Store(#[from] StoreError),
+    Store(#[from] OpenError),
     #[error("{0}")]
     Tls(#[from] TlsError),
     #[error("cannot listen on {address}: {error}")]
@@ -88,12 +88,12 @@ impl Inner {
         // faster waits for it.
         let slot: Arc<OnceLock<Weak<Shard>>> = Arc::default();
         let answers = Arc::clone(&slot);
-        let store = Store::start(database, config.storage.flush, move |responses| {
+        let respond: Respond = Arc::new(move |responses| {
             if let Some(shard) = answers.wait().upgrade() {
                 shard.stored(responses);
             }
         });
-        let store = Arc::new(store);
+        let store = Arc::new(Store::start(database, config.storage.flush, respond)?);
         let router = Router::new(RouterSettings {
             domain: config.domain_jid(),
             service: config.service_jid(),
@@ -105,7 +105,7 @@ impl Inner {
             names: secret.derive("names"),
         });
         let queue = Arc::clone(&store);
-        let shard = Shard::new(router, clock, Box::new(move |requests| queue.send(requests)));
+        let shard = Shard::new(router, clock, Box::new(move |requests| queue.send(std::mem::take(requests))));
         let _ = slot.set(Arc::downgrade(&shard));
         Ok(Self { shard, store, budget, secret, clock })
     }

@@ -26,6 +26,8 @@ use toml::de::DeValue;
 pub use error::{ConfigError, Place};
 pub use rules::{AccessRule, ClassRule};
 
+use crate::store::Durability;
+
 use source::{Field, Source, entries};
 
 /// Everything that a hub is told before it starts. `Config::default()` is what an empty file means.

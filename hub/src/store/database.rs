@@ -54,6 +54,15 @@ pub enum Durability {
 }
 
 impl Durability {
+    /// The word in the config.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Normal => "normal",
+            Self::Off => "off",
+        }
+    }
+
     const fn synchronous(self) -> &'static str {
         match self {
             Self::Full => "FULL",

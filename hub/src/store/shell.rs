@@ -182,6 +182,11 @@ impl Store {
         self.shared.backlog.load(Relaxed)
     }
 
+    /// The database's file.
+    pub fn file(&self) -> &std::path::Path {
+        &self.file
+    }
+
     /// How it does.
     pub fn stats(&self) -> StoreStats {
         let shared = &self.shared;
