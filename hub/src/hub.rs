@@ -27,7 +27,7 @@ use crate::{
     config::{Config, ConfigError},
     connection::Connection,
     listener::{Addresses, Admission, Endpoint, Listener},
-    secret::{Secret, Seeds},
+    secret::{Secret, Seeds, random},
     shard::Shard,
     store::{Database, OpenError, Respond, Store},
     timers::Timers,
@@ -101,8 +101,8 @@ impl Inner {
             classes: config.class_rules(),
             limits,
             registration: config.registration.enabled,
-            seed: secret::random_seed()?,
-            names: secret.derive("names"),
+            seed: random().map_err(|error| StartError::System { what: "no randomness", error })?,
+            budget: Arc::clone(&budget),
         });
         let queue = Arc::clone(&store);
         let shard = Shard::new(router, clock, Box::new(move |requests| queue.send(std::mem::take(requests))));
@@ -349,6 +349,8 @@ fn xmpp_shared(config: &Config, inner: &Inner) -> XmppShared {
         registration: config.registration.enabled,
         tls_available: true,
         decoy_secret: inner.secret.derive("decoy"),
+        software: "Leveret",
+        version: env!("CARGO_PKG_VERSION"),
         budget: Arc::clone(&inner.budget),
         started: inner.clock.now(),
     }
