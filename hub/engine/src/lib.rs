@@ -26,3 +26,6 @@ pub mod mailbox;
 // The router and its services: command to effect.
 pub mod router;
 pub mod service;
+
+// The protocols: bytes to command, reply to bytes.
+pub mod xmpp;
