@@ -27,9 +27,9 @@ use crate::{
     config::{Config, ConfigError},
     connection::Connection,
     listener::{Addresses, Admission, Endpoint, Listener},
-    secret::{Secret, Seeds},
+    secret::{Secret, Seeds, random},
     shard::Shard,
-    store::{Database, Store, StoreError},
+    store::{Database, OpenError, Respond, Store},
     timers::Timers,
     tls::{Reloadable, ServerTls, TlsError},
     work::WorkPool,
@@ -47,7 +47,7 @@ pub enum StartError {
     #[error("the data directory {} cannot be used: {error}", path.display())]
     DataDir { path: PathBuf, error: io::Error },
     #[error("{0}")]
-    Store(#[from] StoreError),
+    Store(#[from] OpenError),
     #[error("{0}")]
     Tls(#[from] TlsError),
     #[error("cannot listen on {address}: {error}")]
@@ -80,7 +80,7 @@ impl Inner {
         let database = Database::open(&config.data_dir, config.storage.durability, &config.domain)?;
         let secret = Secret::load_or_create(&config.data_dir).map_err(data_dir)?;
         let clock = Clock::start();
-        let limits = config.limits.to_engine();
+        let limits = config.limits.clone();
         let budget =
             MailboxBudget::new(limits.mailbox_events, limits.mailbox_bytes, limits.mailbox_memory);
 
@@ -88,12 +88,12 @@ impl Inner {
         // faster waits for it.
         let slot: Arc<OnceLock<Weak<Shard>>> = Arc::default();
         let answers = Arc::clone(&slot);
-        let store = Store::start(database, config.storage.flush, move |responses| {
+        let respond: Respond = Arc::new(move |responses| {
             if let Some(shard) = answers.wait().upgrade() {
                 shard.stored(responses);
             }
         });
-        let store = Arc::new(store);
+        let store = Arc::new(Store::start(database, config.storage.flush, respond)?);
         let router = Router::new(RouterSettings {
             domain: config.domain_jid(),
             service: config.service_jid(),
@@ -101,11 +101,11 @@ impl Inner {
             classes: config.class_rules(),
             limits,
             registration: config.registration.enabled,
-            seed: secret::random_seed()?,
-            names: secret.derive("names"),
+            seed: random().map_err(|error| StartError::System { what: "no randomness", error })?,
+            budget: Arc::clone(&budget),
         });
         let queue = Arc::clone(&store);
-        let shard = Shard::new(router, clock, Box::new(move |requests| queue.send(requests)));
+        let shard = Shard::new(router, clock, Box::new(move |requests| queue.send(std::mem::take(requests))));
         let _ = slot.set(Arc::downgrade(&shard));
         Ok(Self { shard, store, budget, secret, clock })
     }
@@ -217,7 +217,7 @@ impl Hub {
             timers: Arc::default(),
             tls,
             xmpp: RwLock::new(Arc::new(xmpp_shared(&config, &inner))),
-            limits: RwLock::new(Arc::new(config.limits.to_engine())),
+            limits: RwLock::new(Arc::new(config.limits.clone())),
             domain: config.domain.as_str().into(),
             seeds,
             work: WorkPool::new(),
@@ -289,7 +289,7 @@ impl Hub {
             registration: config.registration,
             ..self.config.clone()
         };
-        let limits = running.limits.to_engine();
+        let limits = running.limits.clone();
         self.core.inner.budget.set(
             limits.mailbox_events,
             limits.mailbox_bytes,
@@ -344,11 +344,13 @@ fn xmpp_shared(config: &Config, inner: &Inner) -> XmppShared {
     XmppShared {
         domain: config.domain_jid(),
         service: config.service_jid(),
-        limits: config.limits.to_engine(),
+        limits: config.limits.clone(),
         require_tls: config.xmpp.require_tls,
         registration: config.registration.enabled,
         tls_available: true,
         decoy_secret: inner.secret.derive("decoy"),
+        software: "Leveret",
+        version: env!("CARGO_PKG_VERSION"),
         budget: Arc::clone(&inner.budget),
         started: inner.clock.now(),
     }
