@@ -431,7 +431,9 @@ impl Router {
         }
         for op in &ops {
             self.residency.note(op);
-            self.counts.items_published += u64::from(matches!(op, StoreOp::PutItem { .. }));
+            if let StoreOp::PutNode { at, .. } = op {
+                self.nodes.push_back(at.clone());
+            }
         }
         if let Some(ask) = &after.ask {
             self.defer(ask);
@@ -441,7 +443,7 @@ impl Router {
 
     /// Tells everybody whom a change concerns.
     pub(super) fn notify(&mut self, notices: Vec<Notice>) {
-        for Notice { event, to } in notices {
+        for Notice { event, to, delay } in notices {
             let Some(at) = (match &event.what {
                 What::Node(event) => Some(event.at.clone()),
                 _ => None,
@@ -452,6 +454,7 @@ impl Router {
                 event,
                 to,
                 reach: Reach::Reachable,
+                delay,
             };
             self.fanout
                 .send(Source::Node(at), job, &self.directory, &mut self.post);

@@ -92,6 +92,7 @@ const fn kind(refusal: &Refusal) -> &'static str {
 const fn detail_name(detail: Detail) -> &'static str {
     match detail {
         Detail::ClosedNode => "closed-node",
+        Detail::UnsupportedAccessModel => "unsupported-access-model",
         Detail::ConfigurationRequired => "configuration-required",
         Detail::InvalidJid => "invalid-jid",
         Detail::InvalidOptions => "invalid-options",
