@@ -20,6 +20,7 @@ mod cursor;
 mod directory;
 mod dispatch;
 mod fanout;
+mod needs;
 mod pipeline;
 mod residency;
 mod sessions;
