@@ -34,10 +34,12 @@ pub(super) enum Asked {
     AccountItems,
     /// Something of pubsub.
     Pubsub,
+    /// The same, in the owner's namespace.
+    PubsubOwner,
 }
 
 impl Asked {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Nothing,
         Self::SignIn,
         Self::Register,
@@ -49,6 +51,7 @@ impl Asked {
         Self::AccountInfo,
         Self::AccountItems,
         Self::Pubsub,
+        Self::PubsubOwner,
     ];
 
     /// The kind that a token carries.
