@@ -3,17 +3,21 @@
 
 mod support;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use leveret_engine::{
     address::{BareJid, Jid},
+    class::Class,
     command::{Command, EndReason},
-    event::{RosterPush, What},
-    mailbox::Addressed,
+    event::{Event, NodeChange, NodeEvent, RosterPush, What},
+    item::Item,
+    mailbox::{Addressed, Entry, SubscriptionTag},
     message::{
         Handshake, Hints, Iq, IqKind, Message, MessageKind, Presence, PresenceKind, Show,
         SubscriptionStanza,
     },
+    node::{ItemId, NodeAddress, NodeId},
+    payload::Payload,
     time::Timestamp,
 };
 use support::{BIND, HEADER, Hub, Setting, auth_plain, plain, romeo};
@@ -387,6 +391,54 @@ mod rendering {
         assert!(
             hub.take_sent()
                 .contains("<query xmlns='jabber:iq:roster' ver='9'>")
+        );
+    }
+
+    #[test]
+    fn s23_a_notification_shares_its_event_and_adds_its_own_envelope() {
+        let item = Item {
+            id: ItemId::parse("i1").unwrap(),
+            publisher: support::full("dev7@localhost/x"),
+            published: STAMP,
+            payload: Some(Payload::xml("<t xmlns='urn:t'>21</t>".into())),
+            class: Class::Event,
+        };
+        let event = Arc::new(Event::new(What::Node(NodeEvent {
+            at: NodeAddress::of_service(NodeId::parse("a/b").unwrap()),
+            kind: MessageKind::Headline,
+            change: NodeChange::Published {
+                item: Arc::new(item),
+                payload: true,
+            },
+        })));
+        let mut hub = Hub::bound();
+        let mut deliver = |to, tag, delay| {
+            hub.deliver(Entry::Event {
+                event: Arc::clone(&event),
+                to,
+                tag,
+                delay,
+            });
+            hub.take_sent()
+        };
+        const SHARED: &str = " from='pubsub.localhost' type='headline'>\
+             <event xmlns='http://jabber.org/protocol/pubsub#event'><items node='a/b'><item id='i1'>\
+             <t xmlns='urn:t'>21</t></item></items></event>";
+        assert_eq!(
+            deliver(Addressed::Bare, None, None),
+            format!("<message to='juliet@localhost'{SHARED}</message>")
+        );
+        let tag = Arc::new(SubscriptionTag {
+            subids: vec!["s1".into()],
+            collection: None,
+        });
+        assert_eq!(
+            deliver(Addressed::Full, Some(tag), Some(STAMP)),
+            format!(
+                "<message to='juliet@localhost/balcony'{SHARED}\
+                 <headers xmlns='http://jabber.org/protocol/shim'><header name='SubID'>s1</header></headers>\
+                 <delay xmlns='urn:xmpp:delay' from='localhost' stamp='2000-02-29T00:00:00.000Z'/></message>"
+            )
         );
     }
 

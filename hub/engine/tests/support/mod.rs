@@ -13,11 +13,12 @@ use std::{
 use leveret_engine::{
     account::{Account, Contact, Role, Subscription},
     address::{BareJid, FullJid},
-    command::{Answer, Command, EndReason, Reply},
+    command::{Answer, Command, EndReason, PubsubAction, PubsubReply, Reply},
     credentials::{Credentials, Derivation, Password},
     event::{Event, What},
     limits::Limits,
     mailbox::{Addressed, Entry, MailboxBudget},
+    node::NodeId,
     refusal::{Reason, Refusal},
     time::{Instant, Now, Timestamp},
     xmpp::{
@@ -254,7 +255,19 @@ impl Hub {
                 role: Role::Device,
                 resources: Vec::new(),
             }),
-            Command::Pubsub(_) => Err(Reason::ItemNotFound.into()),
+            Command::Pubsub(request) => match &request.action {
+                PubsubAction::Publish { node, items, .. } => {
+                    Ok(Reply::Pubsub(Box::new(PubsubReply::Published {
+                        node: node.clone(),
+                        items: items.iter().filter_map(|item| item.id.clone()).collect(),
+                    })))
+                }
+                PubsubAction::List { .. } => Ok(Reply::Pubsub(Box::new(PubsubReply::Nodes {
+                    list: vec![(NodeId::parse("a/b").unwrap(), "A title".into())],
+                    page: None,
+                }))),
+                _ => Err(Reason::ItemNotFound.into()),
+            },
             _ => return None,
         })
     }
