@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use leveret_engine::{
     address::{BareJid, Jid},
     class::Class,
-    command::{Command, EndReason},
+    command::{Answer, Command, EndReason, Reply},
     event::{Event, NodeChange, NodeEvent, RosterPush, What},
     item::Item,
     mailbox::{Addressed, Entry, SubscriptionTag},
@@ -235,6 +235,39 @@ mod rfc6120 {
             [Command::Send(message)] if message.content == "<p:x xmlns:p='urn:p'/>"
         ));
     }
+}
+
+#[test]
+fn s6_reading_stops_while_64_answers_are_owed() {
+    let mut hub = Hub::bound();
+    hub.silent = true;
+    for number in 0..64 {
+        assert!(hub.session.wants_input(), "after {number}");
+        hub.receive(b"<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>");
+    }
+    assert!(!hub.session.wants_input());
+    hub.deliver(Entry::Answer(Box::new(Answer {
+        token: hub.tokens[0].clone(),
+        result: Ok(Reply::Roster {
+            contacts: None,
+            version: "1".into(),
+        }),
+    })));
+    assert!(hub.session.wants_input());
+}
+
+#[test]
+fn s25_a_sign_in_that_binds_the_channel_is_offered_only_where_there_is_one() {
+    let features = |tls| {
+        let mut hub = Hub::new(Setting {
+            tls,
+            ..Setting::default()
+        });
+        hub.receive(HEADER.as_bytes());
+        hub.take_sent()
+    };
+    assert!(features(true).contains("-PLUS") && !features(true).contains("<starttls"));
+    assert!(!features(false).contains("-PLUS") && features(false).contains("<starttls"));
 }
 
 const FAILURE: &str =

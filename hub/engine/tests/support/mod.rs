@@ -13,7 +13,7 @@ use std::{
 use leveret_engine::{
     account::{Account, Contact, Role, Subscription},
     address::{BareJid, FullJid},
-    command::{Answer, Command, EndReason, PubsubAction, PubsubReply, Reply},
+    command::{Answer, Command, EndReason, PubsubAction, PubsubReply, Reply, Token},
     credentials::{Credentials, Derivation, Password},
     event::{Event, What},
     limits::Limits,
@@ -67,11 +67,13 @@ pub struct Hub {
     pub sent: Vec<u8>,
     /// What was asked of the router.
     pub commands: VecDeque<Command>,
+    /// The tokens of those that were not answered.
+    pub tokens: Vec<Token>,
     /// Why the link was closed.
     pub closed: Option<EndReason>,
     /// How long answers to sign-ins are to be held back.
     pub wait: Duration,
-    /// The stand-in answers no look-up.
+    /// The stand-in answers nothing.
     pub silent: bool,
 }
 
@@ -106,6 +108,7 @@ impl Hub {
             now,
             sent: Vec::new(),
             commands: VecDeque::new(),
+            tokens: Vec::new(),
             closed: None,
             wait: Duration::ZERO,
             silent: false,
@@ -121,6 +124,7 @@ impl Hub {
         assert!(hub.session.address().is_some(), "{}", hub.take_sent());
         hub.take_sent();
         hub.commands.clear();
+        hub.tokens.clear();
         hub
     }
 
@@ -191,8 +195,9 @@ impl Hub {
             self.sent.append(&mut out.bytes);
             let mut entries = Vec::new();
             for (token, command) in out.commands.drain(..) {
-                if let Some(result) = self.answer(&command) {
-                    entries.push(Entry::Answer(Box::new(Answer { token, result })));
+                match self.answer(&command) {
+                    Some(result) => entries.push(Entry::Answer(Box::new(Answer { token, result }))),
+                    None => self.tokens.push(token),
                 }
                 self.commands.push_back(command);
             }
@@ -221,7 +226,7 @@ impl Hub {
 
     fn answer(&self, command: &Command) -> Option<Result<Reply, Refusal>> {
         Some(match command {
-            Command::SignIn { .. } if self.silent => return None,
+            _ if self.silent => return None,
             Command::SignIn { account } => Ok(Reply::Credentials {
                 found: (account.as_str() == "juliet@localhost").then(|| Box::new(juliet())),
                 wait: self.wait,

@@ -1,4 +1,6 @@
 //! What a session needs to know to render an answer: the kind in its [`Token`], private to XMPP.
+//!
+//! Implements: RFC 6120 §8.2.3 as far as an answer belongs to its question.
 
 use crate::{
     address::Jid,
