@@ -27,9 +27,9 @@ use crate::{
     config::{Config, ConfigError},
     connection::Connection,
     listener::{Addresses, Admission, Endpoint, Listener},
-    secret::{Secret, Seeds},
+    secret::{Secret, Seeds, random},
     shard::Shard,
-    store::{Database, Store, StoreError},
+    store::{Database, OpenError, Respond, Store},
     timers::Timers,
     tls::{Reloadable, ServerTls, TlsError},
     work::WorkPool,
@@ -47,7 +47,7 @@ pub enum StartError {
     #[error("the data directory {} cannot be used: {error}", path.display())]
     DataDir { path: PathBuf, error: io::Error },
     #[error("{0}")]
-    Store(#[from] StoreError),
+    Store(#[from] OpenError),
     #[error("{0}")]
     Tls(#[from] TlsError),
     #[error("cannot listen on {address}: {error}")]
@@ -88,12 +88,12 @@ impl Inner {
         // faster waits for it.
         let slot: Arc<OnceLock<Weak<Shard>>> = Arc::default();
         let answers = Arc::clone(&slot);
-        let store = Store::start(database, config.storage.flush, move |responses| {
+        let respond: Respond = Arc::new(move |responses| {
             if let Some(shard) = answers.wait().upgrade() {
                 shard.stored(responses);
             }
         });
-        let store = Arc::new(store);
+        let store = Arc::new(Store::start(database, config.storage.flush, respond)?);
         let router = Router::new(RouterSettings {
             domain: config.domain_jid(),
             service: config.service_jid(),
@@ -101,11 +101,11 @@ impl Inner {
             classes: config.class_rules(),
             limits,
             registration: config.registration.enabled,
-            seed: secret::random_seed()?,
-            names: secret.derive("names"),
+            seed: random().map_err(|error| StartError::System { what: "no randomness", error })?,
+            budget: Arc::clone(&budget),
         });
         let queue = Arc::clone(&store);
-        let shard = Shard::new(router, clock, Box::new(move |requests| queue.send(requests)));
+        let shard = Shard::new(router, clock, Box::new(move |requests| queue.send(std::mem::take(requests))));
         let _ = slot.set(Arc::downgrade(&shard));
         Ok(Self { shard, store, budget, secret, clock })
     }
@@ -349,6 +349,8 @@ fn xmpp_shared(config: &Config, inner: &Inner) -> XmppShared {
         registration: config.registration.enabled,
         tls_available: true,
         decoy_secret: inner.secret.derive("decoy"),
+        software: "Leveret",
+        version: env!("CARGO_PKG_VERSION"),
         budget: Arc::clone(&inner.budget),
         started: inner.clock.now(),
     }

@@ -140,18 +140,12 @@ impl Shard {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner).push_back(left);
     }
 
-    fn has_work(&self, inside: &Inside) -> bool {
-        inside.router.has_work()
-            || !self.inbox.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
-    }
-
     /// Works until nothing is left, or somebody else is at it. What is left in the inbox while the lock is held is seen
     /// by the holder's next look, which comes after it let go: nothing is forgotten.
     fn run(&self) {
         while let Some(mut inside) = self.try_lock() {
             self.run_inbox(&mut inside);
-            inside.router.work();
-            let more = self.has_work(&inside);
+            let more = inside.router.work();
             self.finish(inside);
             if !more && self.inbox.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
                 break;

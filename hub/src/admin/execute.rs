@@ -168,7 +168,7 @@ impl Executor {
             return Err(unexpected());
         };
         let uptime = self.shard.clock().mono().since(Instant::default());
-        let store = self.store.status();
+        let store = self.store.stats();
         let integrity = if deep {
             let store = Arc::clone(&self.store);
             let checked = tokio::task::spawn_blocking(move || store.integrity_check()).await;
@@ -205,12 +205,13 @@ impl Executor {
             mailbox_dropped: self.budget.dropped(),
             resident_bytes: resident_bytes(),
             storage: StorageStatus {
-                file: store.file,
-                file_bytes: store.file_bytes,
+                file: self.store.file().display().to_string(),
+                file_bytes: store.sizes.database + store.sizes.log,
                 commits: store.commits,
-                transactions: store.transactions,
-                commits_failed: router.commits_failed,
-                queue: store.queue,
+                transactions: store.groups,
+                commits_failed: store.commits_failed,
+                queue: store.backlog,
+                bytes_written: store.bytes_written,
                 last_fault: store.last_fault,
                 integrity,
             },

@@ -181,6 +181,8 @@ pub struct StorageStatus {
     pub transactions: u64,
     pub commits_failed: u64,
     pub queue: usize,
+    /// Since the start, where the system says it.
+    pub bytes_written: Option<u64>,
     pub last_fault: Option<String>,
     /// `--deep`: what the integrity check says; "ok" if all is well.
     pub integrity: Option<String>,

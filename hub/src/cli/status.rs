@@ -50,6 +50,9 @@ fn show(status: Status) {
             storage.commits, storage.transactions, storage.commits_failed, storage.queue
         ),
     );
+    if let Some(written) = storage.bytes_written {
+        row("written", print::bytes(written));
+    }
     if let Some(fault) = storage.last_fault {
         row("last fault", fault);
     }

@@ -119,7 +119,7 @@ impl Connection {
         socket.set_nodelay(true)?;
         let now = core.clock().now();
         let shared = core.xmpp();
-        let seed = core.fresh_seed()?;
+        let seed = core.fresh_seed();
         let session = XmppSession::new(shared, LinkSecurity::Plain, Some(peer), seed, now);
         let link = if direct_tls {
             Link::accept(socket, &core.tls(), TlsKind::Direct)
