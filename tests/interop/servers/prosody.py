@@ -12,8 +12,10 @@ from .certificates import Authority
 # Prosody lets only administrators create nodes; the tests need what `[[access]] who = "all"` gives on the hub.
 EVERYONE_CREATES = """
 local service = module:depends("pubsub").service;
-local none = service.config.capabilities.none;
-none.create = true;
+for _, affiliation in ipairs({ "none", "member", "unauthorized" }) do
+    local capabilities = service.config.capabilities[affiliation];
+    if capabilities then capabilities.create = true; end
+end
 """
 
 
