@@ -3,8 +3,10 @@
 import ssl
 
 import pytest
+from OpenSSL import SSL
 
 from clients.person import Person, SignInFailed
+from clients.wire import Wire, mechanisms
 from servers import Account
 from servers.certificates import Authority
 
@@ -158,3 +160,59 @@ async def test_a_session_ends_in_order(server, account, connect):
     person.add_event_handler("disconnected", lambda reason: gone.done() or gone.set_result(reason))
     person.send_raw("</stream:stream>")
     assert await gone == "End of stream"  # RFC 6120 §4.4: the closing tag is answered by a closing tag
+
+
+@pytest.mark.needs("scram-plus")
+class TestChannelBinding:
+    """By the raw client, since Python's TLS offers libraries no binding that TLS 1.3 and XEP-0440 allow."""
+
+    @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["tls-1.2", "tls-1.3"])
+    @pytest.mark.parametrize("mechanism", ["SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS"])
+    def test_the_servers_certificate_is_bound(self, server, account, mechanism, version):
+        context = server.tls_context()
+        context.maximum_version = version
+        wire = Wire.over_tls(server, context)
+        wire.sign_in(account(), mechanism, binding=wire.end_point_binding())
+        wire.bind()
+        wire.ping()
+
+    def test_the_binding_types_are_announced(self, server):
+        wire = Wire.plain(server)
+        wire.open()
+        wire.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+        wire.read()
+        wire.secure()
+        features = wire.open()
+        types = {element.get("type") for element in features.iter("{urn:xmpp:sasl-cb:0}channel-binding")}
+        assert types == {"tls-server-end-point", "tls-exporter"}  # XEP-0440; S25
+        assert {"SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS"} <= mechanisms(features)
+
+    @pytest.mark.parametrize("version", ["1.2", "1.3"])
+    def test_the_tls_session_is_bound(self, server, account, version):
+        wire = ExporterWire.over_tls_exporter(server, version)
+        wire.sign_in(account(), "SCRAM-SHA-256-PLUS", binding=("tls-exporter", wire.exported()))
+        wire.bind()
+        wire.ping()
+
+
+class ExporterWire(Wire):
+    """The raw client over OpenSSL's own interface, which can export keying material (RFC 9266)."""
+
+    @classmethod
+    def over_tls_exporter(cls, server, version: str) -> "ExporterWire":
+        wire = cls(server, server.tls_port)
+        context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+        context.load_verify_locations(str(server.ca_file))
+        context.set_verify(SSL.VERIFY_PEER)
+        context.set_max_proto_version(SSL.TLS1_2_VERSION if version == "1.2" else SSL.TLS1_3_VERSION)
+        wire.socket.settimeout(None)  # pyOpenSSL wants a blocking socket
+        connection = SSL.Connection(context, wire.socket)
+        connection.set_tlsext_host_name(server.domain.encode())
+        connection.set_connect_state()
+        connection.do_handshake()
+        wire.socket = connection
+        wire.open()
+        return wire
+
+    def exported(self) -> bytes:
+        return self.socket.export_keying_material(b"EXPORTER-Channel-Binding", 32, b"")
