@@ -73,7 +73,7 @@ pub(crate) async fn fanout(
     for subscriber in &mut crowd {
         subscribe(subscriber, &service, &node).await?;
     }
-    let tally = Tally::listen(crowd, "<message");
+    let tally = Tally::listen(crowd, "<item ");
     tokio::time::sleep(REST).await;
 
     let mark = server.mark();
@@ -130,7 +130,7 @@ pub(crate) async fn fanin(
             subscribe(&mut console, &service, node).await?;
         }
     }
-    let tally = Tally::listen(vec![console], "<message");
+    let tally = Tally::listen(vec![console], "<item ");
     tokio::time::sleep(REST).await;
 
     let mark = server.mark();
