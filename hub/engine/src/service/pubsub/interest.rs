@@ -165,10 +165,8 @@ impl Level {
     }
 
     fn each(&self, visit: &mut dyn FnMut(&Interested)) {
-        for place in [&self.here, &self.rest] {
-            if let Some(interested) = place {
-                visit(interested);
-            }
+        for interested in [&self.here, &self.rest].into_iter().flatten() {
+            visit(interested);
         }
         for level in self.named.values().chain(self.plus.as_deref()) {
             level.each(visit);

@@ -1,8 +1,9 @@
 //! Publishing an item (XEP-0060 §7.1).
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use crate::{
+    access::Action,
     address::BareJid,
     class::Class,
     command::{Field, NewItem, PubsubReply, Reply},
@@ -13,7 +14,7 @@ use crate::{
     message::MessageKind,
     node::{ItemId, NodeAddress, NodeId},
     refusal::{Detail, Reason, Refusal},
-    service::{Change, Decision, Directory},
+    service::{Change, Decision, Delivery, Directory, Notice},
     time::Now,
 };
 
@@ -21,7 +22,8 @@ use super::{
     Asker, Pubsub, change,
     config::{self, Unknown},
     create::creation,
-    node::Node,
+    ids::Ids,
+    node::{Audience, Last, Node},
     notice,
     rights::Rights,
 };
@@ -38,9 +40,11 @@ impl Pubsub {
     ) -> Result<Decision, Refusal> {
         let at = NodeAddress::of_service(id);
         let rights = Rights::new(&self.rules, who);
-        rights.not_denied(crate::access::Action::Publish, &at.node)?;
         let options = options.unwrap_or_default();
         let exists = self.nodes.contains_key(&at);
+        if !exists {
+            rights.not_denied(Action::Publish, &at.node)?;
+        }
         let mut draft = None;
         let node = match self.nodes.get_mut(&at) {
             Some(node) => {
@@ -56,12 +60,7 @@ impl Pubsub {
             None => return Err(Reason::ItemNotFound.into()),
         };
         let new = the_item(&node.config, items)?;
-        let item_id = match new.id {
-            Some(id) => id,
-            // §7.1.2: the service makes an id where the publisher has none.
-            None => ItemId::parse(&self.ids.make(now))
-                .map_err(|_| Refusal::new(Reason::InternalServerError))?,
-        };
+        let item_id = named(&mut self.ids, new.id, now)?;
         let class = self.classes.of(at.node.as_str(), node.config.max_items);
         let reply = Reply::Pubsub(Box::new(PubsubReply::Published {
             node: at.node.clone(),
@@ -73,21 +72,12 @@ impl Pubsub {
             directory,
             &mut self.audiences_built,
         );
-        let publisher = who.jid.bare();
-        let known = if class == Class::Alarm {
-            node.raise(&publisher, &item_id)
-        } else {
-            None
-        };
-        if let Some(item) = known {
-            // S11: the same raise again. What the first one stored is stored once more under the same keys, so that this
-            // answer waits for a commit that holds it; nobody hears of it twice.
-            let mut again = change(storage(&at, node, &item, &audience.accounts, &self.limits));
-            again.urgency = Urgency::Synced;
-            again.reply = Ok(reply);
-            return Ok(Decision::Change(Box::new(again)));
-        }
         if class == Class::Alarm {
+            if let Some(known) = node.raise(&who.subject.jid, &item_id) {
+                let again = raised_again(&at, node, known, &audience, &self.limits);
+                let reply = Ok(reply);
+                return Ok(Decision::Change(Box::new(Change { reply, ..again })));
+            }
             room_for_alarm(&self.owed, &audience.accounts)?;
         }
         let item = Arc::new(Item {
@@ -114,23 +104,11 @@ impl Pubsub {
                 *self.owed.entry(account.clone()).or_default() += 1;
             }
         }
-        if node.config.deliver_notifications {
-            // S12: an alarm's notification is of type `normal`, so that it is kept for who is away.
-            let kind = match class {
-                Class::Alarm => MessageKind::Normal,
-                Class::State | Class::Event => node.config.notification_type,
-            };
-            let payload = node.config.deliver_payloads;
-            let told = NodeChange::Published {
-                item: Arc::clone(&item),
-                payload,
-            };
-            published
-                .notices
-                .push(notice(&at, kind, told, audience.deliveries));
-        }
+        published
+            .notices
+            .extend(told(&at, node, &item, audience.deliveries));
         if node.config.persist_items {
-            node.last = super::node::Last::Known(Some(item));
+            node.last = Last::Known(Some(item));
         }
         if let Some(made) = draft {
             self.nodes.insert(at, made);
@@ -138,6 +116,48 @@ impl Pubsub {
         self.items_published += 1;
         Ok(Decision::Change(Box::new(published)))
     }
+}
+
+/// §7.1.2: the service makes an id where the publisher has none.
+fn named(ids: &mut Ids, id: Option<ItemId>, now: Now) -> Result<ItemId, Refusal> {
+    match id {
+        Some(id) => Ok(id),
+        None => ItemId::parse(&ids.make(now)).map_err(|_| Reason::InternalServerError.into()),
+    }
+}
+
+/// S11: the same raise again. What the first one stored is stored once more under the same keys, so that this answer waits
+/// for a commit that holds it; nobody hears of it twice.
+fn raised_again(
+    at: &NodeAddress,
+    node: &mut Node,
+    item: Arc<Item>,
+    audience: &Audience,
+    limits: &Limits,
+) -> Change {
+    let mut again = change(storage(at, node, &item, &audience.accounts, limits));
+    again.urgency = Urgency::Synced;
+    if node.config.persist_items {
+        // The store makes it the newest, as it does any item that comes again.
+        node.last = Last::Known(Some(item));
+    }
+    again
+}
+
+fn told(at: &NodeAddress, node: &Node, item: &Arc<Item>, to: Arc<[Delivery]>) -> Option<Notice> {
+    if !node.config.deliver_notifications {
+        return None;
+    }
+    // S12: an alarm's notification is of type `normal`, so that it is kept for who is away.
+    let kind = match item.class {
+        Class::Alarm => MessageKind::Normal,
+        Class::State | Class::Event => node.config.notification_type,
+    };
+    let published = NodeChange::Published {
+        item: Arc::clone(item),
+        payload: node.config.deliver_payloads,
+    };
+    Some(notice(at, kind, published, to))
 }
 
 /// §7.1.5: each option is a condition on the node's configuration.
@@ -232,10 +252,7 @@ fn storage(
 }
 
 /// S9: stored alarms have a bound; beyond it the publisher is refused, and nothing is dropped.
-fn room_for_alarm(
-    owed: &std::collections::HashMap<BareJid, u32>,
-    accounts: &[BareJid],
-) -> Result<(), Refusal> {
+fn room_for_alarm(owed: &HashMap<BareJid, u32>, accounts: &[BareJid]) -> Result<(), Refusal> {
     let full = |account: &BareJid| {
         owed.get(account)
             .is_some_and(|&count| count as usize >= OWED_ALARMS_PER_ACCOUNT_MAX)

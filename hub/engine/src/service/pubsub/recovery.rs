@@ -135,7 +135,7 @@ impl Pubsub {
     }
 
     /// New rules and bounds (SIGHUP). Live subscriptions that they forbid end, and their subscribers are told (S13).
-    /// `roles` says what an account is; one that it does not know has no rights.
+    /// `roles` says what an account is; `None`, it is not known now, leaves its subscriptions alone.
     pub fn set_rules(
         &mut self,
         access: AccessRules,
@@ -152,27 +152,37 @@ impl Pubsub {
         let mut places: Vec<NodeAddress> = self.nodes.keys().cloned().collect();
         places.sort();
         for at in places {
-            let Some(node) = self.nodes.get(&at) else {
-                continue;
-            };
-            let forbidden = |jid: &Jid| {
-                roles(&jid.bare()).is_none_or(|subject| {
-                    let rights = Rights::of_subject(&self.rules, &subject);
-                    rights.may_read(&at.node, node).is_err()
-                })
-            };
-            let ended: Vec<Jid> = node
-                .subscriptions()
-                .map(|one| one.jid.clone())
-                .filter(forbidden)
-                .collect();
-            if !ended.is_empty() {
-                let mut ending = change(Vec::new());
-                self.end_subscriptions(&at, &ended, directory, &mut ending);
-                changes.push(ending);
-            }
+            changes.extend(self.recheck(&at, roles, directory));
         }
         changes
+    }
+
+    /// Ends what the rules forbid among the subscriptions of one node: for nodes that were not in memory when the rules
+    /// changed, after they are [`loaded`](Self::loaded).
+    pub fn recheck(
+        &mut self,
+        at: &NodeAddress,
+        roles: &dyn Fn(&BareJid) -> Option<Subject>,
+        directory: &mut dyn Directory,
+    ) -> Option<Change> {
+        let node = self.nodes.get(at)?;
+        let forbidden = |jid: &Jid| {
+            roles(&jid.bare()).is_some_and(|subject| {
+                let rights = Rights::of_subject(&self.rules, &subject);
+                rights.may_read(&at.node, node).is_err()
+            })
+        };
+        let ended: Vec<Jid> = node
+            .subscriptions()
+            .map(|one| one.jid.clone())
+            .filter(forbidden)
+            .collect();
+        if ended.is_empty() {
+            return None;
+        }
+        let mut ending = change(Vec::new());
+        self.end_subscriptions(at, &ended, directory, &mut ending);
+        Some(ending)
     }
 
     fn end_forbidden_filters(
@@ -184,7 +194,7 @@ impl Pubsub {
         self.interest.each(&mut |interested| {
             for (jid, subscription) in &interested.subscriptions {
                 let may = roles(&jid.bare())
-                    .is_some_and(|subject| self.rules.on_filter(&subject, &interested.filter));
+                    .is_none_or(|subject| self.rules.on_filter(&subject, &interested.filter));
                 if !may {
                     forbidden.push((interested.filter.clone(), subscription.clone()));
                 }

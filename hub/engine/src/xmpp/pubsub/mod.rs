@@ -8,6 +8,9 @@ mod form;
 mod reply;
 mod request;
 
+#[cfg(test)]
+mod tests;
+
 pub use self::{
     event::{render_event, render_headers},
     form::{write_config, write_meta_data},
