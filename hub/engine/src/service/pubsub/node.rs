@@ -165,16 +165,16 @@ impl Node {
     }
 
     pub(super) fn remove_subscription(&mut self, jid: &Jid) -> Option<NodeSubscription> {
+        let removed = self.subscriptions.remove(jid)?;
         self.audience = None;
-        self.subscriptions.remove(jid)
+        Some(removed)
     }
 
-    /// Whether the account, or one of its sessions, is subscribed here (`publish_model = subscribers`).
-    pub(super) fn is_subscribed(&self, account: &BareJid) -> bool {
-        self.subscriptions.values().any(|subscription| {
-            subscription.state == SubscriptionState::Subscribed
-                && subscription.jid.bare() == *account
-        })
+    /// Whether an address is subscribed here (`publish_model = subscribers`).
+    pub(super) fn is_subscribed(&self, jid: &Jid) -> bool {
+        self.subscriptions
+            .get(jid)
+            .is_some_and(|one| one.state == SubscriptionState::Subscribed)
     }
 
     /// Whether a new subscriber is sent the last item (XEP-0060 §6.1.7).

@@ -144,7 +144,13 @@ fn raised_again(
     again
 }
 
-fn told(at: &NodeAddress, node: &Node, item: &Arc<Item>, to: Arc<[Delivery]>) -> Option<Notice> {
+/// The notification of an item.
+pub(super) fn told(
+    at: &NodeAddress,
+    node: &Node,
+    item: &Arc<Item>,
+    to: Arc<[Delivery]>,
+) -> Option<Notice> {
     if !node.config.deliver_notifications {
         return None;
     }

@@ -5,7 +5,7 @@ use crate::{
     address::{BareJid, FullJid, Jid},
     class::ClassRules,
     effect::StoreOp,
-    item::{NodeSubscription, SubscriptionState},
+    item::{Affiliation, NodeSubscription, SubscriptionState},
     limits::Limits,
     message::MessageKind,
     node::{Filter, NodeAddress},
@@ -112,25 +112,18 @@ impl Pubsub {
 
     /// The account is gone: all that memory holds of it goes too. The store removes its own with the account.
     pub fn account_removed(&mut self, account: &BareJid) {
+        let theirs = self.sessions.keys().filter(|full| full.bare() == *account);
+        for session in theirs.cloned().collect::<Vec<_>>() {
+            self.session_ended(&session);
+        }
         self.interest.remove_account(account);
         self.owed.remove(account);
         self.undo.retain(|(_, one)| one.jid.bare() != *account);
-        self.sessions.retain(|full, _| full.bare() != *account);
         for node in self.nodes.values_mut() {
-            let theirs: Vec<Jid> = node
-                .subscriptions()
-                .filter(|one| one.jid.bare() == *account)
-                .map(|one| one.jid.clone())
-                .collect();
-            for jid in theirs {
-                node.remove_subscription(&jid);
+            node.remove_subscription(account.as_jid());
+            if node.affiliation(account) != Affiliation::None {
+                node.set_affiliation(account.clone(), Affiliation::None);
             }
-            if node.affiliations.contains_key(account) {
-                node.set_affiliation(account.clone(), crate::item::Affiliation::None);
-            }
-        }
-        for stranded in self.stranded.values_mut() {
-            stranded.retain(|one| one.jid.bare() != *account);
         }
     }
 
