@@ -1,7 +1,12 @@
 //! Protocol-neutral policy. A service decides and never acts: it answers a command with a [`Decision`], and the router
 //! commits, answers and fans out. Services never name each other.
 
+pub mod accounts;
+pub mod inbox;
+pub mod login_throttle;
+pub mod presence;
 pub mod pubsub;
+pub mod roster;
 
 use std::sync::Arc;
 
