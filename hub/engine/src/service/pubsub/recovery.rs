@@ -13,7 +13,9 @@ use crate::{
 };
 
 use super::{
-    Pubsub, change, notice,
+    Pubsub, change,
+    node::Raise,
+    notice,
     rights::Rights,
     subscribe::{Place, alone, filter_address, recipient, told_of},
 };
@@ -87,6 +89,16 @@ impl Pubsub {
             *owed = owed.saturating_sub(count);
             if *owed == 0 {
                 self.owed.remove(account);
+            }
+        }
+    }
+
+    /// Alarms were retracted or their node deleted: the store owes them to nobody any more. Of raises that are no longer
+    /// remembered the count stays too high until the next start, which errs to the side of refusing.
+    pub(super) fn no_longer_owed(&mut self, raises: Vec<Raise>) {
+        for raise in raises {
+            for account in raise.owed_to.iter() {
+                self.owed_removed(account, 1);
             }
         }
     }

@@ -91,6 +91,23 @@ mod s2_s9_s12_alarms {
     }
 
     #[test]
+    fn what_is_retracted_or_deleted_is_owed_no_more() {
+        let mut world = with_alarm();
+        let dev7 = device("dev7");
+        for id in ["1", "2"] {
+            world.publish(&dev7, "free/fall/dev7", id).unwrap();
+        }
+        world.ask(&dev7, retract("free/fall/dev7", "1")).unwrap();
+        assert_eq!(world.pubsub.status().alarms_owed, 1);
+        let delete = PubsubAction::Delete {
+            node: node("free/fall/dev7"),
+            redirect: None,
+        };
+        world.ask(&dev7, delete).unwrap();
+        assert_eq!(world.pubsub.status().alarms_owed, 0);
+    }
+
+    #[test]
     fn s11_the_same_raise_is_answered_and_not_told_twice() {
         let mut world = with_alarm();
         world
