@@ -441,7 +441,7 @@ impl Router {
 
     /// Tells everybody whom a change concerns.
     pub(super) fn notify(&mut self, notices: Vec<Notice>) {
-        for Notice { event, to } in notices {
+        for Notice { event, to, .. } in notices {
             let Some(at) = (match &event.what {
                 What::Node(event) => Some(event.at.clone()),
                 _ => None,
