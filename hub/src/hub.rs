@@ -10,7 +10,6 @@ use std::{
 };
 
 use leveret_engine::{
-    address::BareJid,
     limits::Limits,
     mailbox::MailboxBudget,
     router::{Router, RouterSettings},

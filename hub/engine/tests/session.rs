@@ -3,17 +3,21 @@
 
 mod support;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use leveret_engine::{
     address::{BareJid, Jid},
-    command::{Command, EndReason},
-    event::{RosterPush, What},
-    mailbox::Addressed,
+    class::Class,
+    command::{Answer, Command, EndReason, Reply},
+    event::{Event, NodeChange, NodeEvent, RosterPush, What},
+    item::Item,
+    mailbox::{Addressed, Entry, SubscriptionTag},
     message::{
         Handshake, Hints, Iq, IqKind, Message, MessageKind, Presence, PresenceKind, Show,
         SubscriptionStanza,
     },
+    node::{ItemId, NodeAddress, NodeId},
+    payload::Payload,
     time::Timestamp,
 };
 use support::{BIND, HEADER, Hub, Setting, auth_plain, plain, romeo};
@@ -233,6 +237,39 @@ mod rfc6120 {
     }
 }
 
+#[test]
+fn s6_reading_stops_while_64_answers_are_owed() {
+    let mut hub = Hub::bound();
+    hub.silent = true;
+    for number in 0..64 {
+        assert!(hub.session.wants_input(), "after {number}");
+        hub.receive(b"<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>");
+    }
+    assert!(!hub.session.wants_input());
+    hub.deliver(Entry::Answer(Box::new(Answer {
+        token: hub.tokens[0].clone(),
+        result: Ok(Reply::Roster {
+            contacts: None,
+            version: "1".into(),
+        }),
+    })));
+    assert!(hub.session.wants_input());
+}
+
+#[test]
+fn s25_a_sign_in_that_binds_the_channel_is_offered_only_where_there_is_one() {
+    let features = |tls| {
+        let mut hub = Hub::new(Setting {
+            tls,
+            ..Setting::default()
+        });
+        hub.receive(HEADER.as_bytes());
+        hub.take_sent()
+    };
+    assert!(features(true).contains("-PLUS") && !features(true).contains("<starttls"));
+    assert!(!features(false).contains("-PLUS") && features(false).contains("<starttls"));
+}
+
 const FAILURE: &str =
     "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/></failure>";
 
@@ -387,6 +424,54 @@ mod rendering {
         assert!(
             hub.take_sent()
                 .contains("<query xmlns='jabber:iq:roster' ver='9'>")
+        );
+    }
+
+    #[test]
+    fn s23_a_notification_shares_its_event_and_adds_its_own_envelope() {
+        let item = Item {
+            id: ItemId::parse("i1").unwrap(),
+            publisher: support::full("dev7@localhost/x"),
+            published: STAMP,
+            payload: Some(Payload::xml("<t xmlns='urn:t'>21</t>".into())),
+            class: Class::Event,
+        };
+        let event = Arc::new(Event::new(What::Node(NodeEvent {
+            at: NodeAddress::of_service(NodeId::parse("a/b").unwrap()),
+            kind: MessageKind::Headline,
+            change: NodeChange::Published {
+                item: Arc::new(item),
+                payload: true,
+            },
+        })));
+        let mut hub = Hub::bound();
+        let mut deliver = |to, tag, delay| {
+            hub.deliver(Entry::Event {
+                event: Arc::clone(&event),
+                to,
+                tag,
+                delay,
+            });
+            hub.take_sent()
+        };
+        const SHARED: &str = " from='pubsub.localhost' type='headline'>\
+             <event xmlns='http://jabber.org/protocol/pubsub#event'><items node='a/b'><item id='i1'>\
+             <t xmlns='urn:t'>21</t></item></items></event>";
+        assert_eq!(
+            deliver(Addressed::Bare, None, None),
+            format!("<message to='juliet@localhost'{SHARED}</message>")
+        );
+        let tag = Arc::new(SubscriptionTag {
+            subids: vec!["s1".into()],
+            collection: None,
+        });
+        assert_eq!(
+            deliver(Addressed::Full, Some(tag), Some(STAMP)),
+            format!(
+                "<message to='juliet@localhost/balcony'{SHARED}\
+                 <headers xmlns='http://jabber.org/protocol/shim'><header name='SubID'>s1</header></headers>\
+                 <delay xmlns='urn:xmpp:delay' from='localhost' stamp='2000-02-29T00:00:00.000Z'/></message>"
+            )
         );
     }
 

@@ -15,13 +15,13 @@ use leveret_engine::{
     mailbox::MailboxBudget,
     message::{PresenceKind, Show},
     node::{ItemId, NodeId},
-    payload::Payload,
     refusal::{Reason, Refusal},
     time::Instant,
-    xmpp::{payload, pubsub::form},
+    xmpp::pubsub::{affiliation_name, subscription_name},
 };
 
 use super::{
+    convert,
     protocol::{
         AccountInfo, ItemInfo, NewAccount, NodeInfo, NodeSummary, Request, Response, SessionInfo,
         Status, StorageStatus,
@@ -318,7 +318,9 @@ impl Executor {
             PubsubReply::Affiliations { list, .. } => list
                 .into_iter()
                 .filter(|(_, _, affiliation)| *affiliation != Affiliation::None)
-                .map(|(_, jid, affiliation)| (jid.to_string(), affiliation.name().to_owned()))
+                .map(|(_, jid, affiliation)| {
+                    (jid.to_string(), affiliation_name(affiliation).to_owned())
+                })
                 .collect(),
             _ => return Err(unexpected()),
         };
@@ -328,7 +330,7 @@ impl Executor {
         {
             PubsubReply::Subscriptions { list, .. } => list
                 .into_iter()
-                .map(|(_, one)| (one.jid.to_string(), one.state.name().to_owned()))
+                .map(|(_, one)| (one.jid.to_string(), subscription_name(one.state).to_owned()))
                 .collect(),
             _ => return Err(unexpected()),
         };
@@ -338,15 +340,7 @@ impl Executor {
             created: created.to_string(),
             items,
             subscribers,
-            config: form::values(&config)
-                .into_iter()
-                .map(|(var, values)| {
-                    (
-                        var.trim_start_matches("pubsub#").to_owned(),
-                        values.join(", "),
-                    )
-                })
-                .collect(),
+            config: convert::config(&config),
             affiliations,
             subscriptions,
         })))
@@ -397,7 +391,7 @@ impl Executor {
             .map(ItemId::parse)
             .transpose()
             .map_err(|error| bad(format!("item id: {error}")))?;
-        let payload = Some(Payload::xml(payload::from_bytes(&bytes)));
+        let payload = Some(convert::payload(&bytes));
         let items = vec![NewItem { id, payload }];
         match self
             .pubsub(PubsubAction::Publish {

@@ -4,8 +4,8 @@
 //! optional: the refusing entity is the error's `from`), `redirect` (§8.3.3.14: the hub sends nobody elsewhere).
 
 use crate::{
-    refusal::{Detail, Reason, Refusal},
-    xmpp::{namespace as ns, xml::Writer},
+    refusal::{Reason, Refusal},
+    xmpp::{namespace as ns, pubsub::render_detail, xml::Writer},
 };
 
 /// Writes `<error/>` into a stanza that is open.
@@ -23,12 +23,7 @@ pub fn write(refusal: &Refusal, w: &mut Writer<'_>) {
             .close("text");
     }
     if let Some(detail) = refusal.detail {
-        let name = detail_name(detail);
-        w.open(name).attr("xmlns", ns::PUBSUB_ERRORS);
-        if let Detail::Unsupported(feature) = detail {
-            w.attr("feature", feature);
-        }
-        w.close(name);
+        render_detail(detail, w);
     }
     w.close("error");
 }
@@ -89,37 +84,10 @@ const fn kind(refusal: &Refusal) -> &'static str {
     }
 }
 
-const fn detail_name(detail: Detail) -> &'static str {
-    match detail {
-        Detail::ClosedNode => "closed-node",
-        Detail::UnsupportedAccessModel => "unsupported-access-model",
-        Detail::ConfigurationRequired => "configuration-required",
-        Detail::InvalidJid => "invalid-jid",
-        Detail::InvalidOptions => "invalid-options",
-        Detail::InvalidPayload => "invalid-payload",
-        Detail::InvalidSubid => "invalid-subid",
-        Detail::ItemForbidden => "item-forbidden",
-        Detail::ItemRequired => "item-required",
-        Detail::JidRequired => "jid-required",
-        Detail::MaxItemsExceeded => "max-items-exceeded",
-        Detail::MaxNodesExceeded => "max-nodes-exceeded",
-        Detail::NodeidRequired => "nodeid-required",
-        Detail::NotInRosterGroup => "not-in-roster-group",
-        Detail::NotSubscribed => "not-subscribed",
-        Detail::PayloadTooBig => "payload-too-big",
-        Detail::PayloadRequired => "payload-required",
-        Detail::PendingSubscription => "pending-subscription",
-        Detail::PreconditionNotMet => "precondition-not-met",
-        Detail::PresenceSubscriptionRequired => "presence-subscription-required",
-        Detail::SubidRequired => "subid-required",
-        Detail::TooManySubscriptions => "too-many-subscriptions",
-        Detail::Unsupported(_) => "unsupported",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::refusal::Detail;
 
     fn written(refusal: Refusal) -> String {
         let mut out = Vec::new();

@@ -13,11 +13,12 @@ use std::{
 use leveret_engine::{
     account::{Account, Contact, Role, Subscription},
     address::{BareJid, FullJid},
-    command::{Answer, Command, EndReason, Reply},
+    command::{Answer, Command, EndReason, PubsubAction, PubsubReply, Reply, Token},
     credentials::{Credentials, Derivation, Password},
     event::{Event, What},
     limits::Limits,
     mailbox::{Addressed, Entry, MailboxBudget},
+    node::NodeId,
     refusal::{Reason, Refusal},
     time::{Instant, Now, Timestamp},
     xmpp::{
@@ -66,11 +67,13 @@ pub struct Hub {
     pub sent: Vec<u8>,
     /// What was asked of the router.
     pub commands: VecDeque<Command>,
+    /// The tokens of those that were not answered.
+    pub tokens: Vec<Token>,
     /// Why the link was closed.
     pub closed: Option<EndReason>,
     /// How long answers to sign-ins are to be held back.
     pub wait: Duration,
-    /// The stand-in answers no look-up.
+    /// The stand-in answers nothing.
     pub silent: bool,
 }
 
@@ -105,6 +108,7 @@ impl Hub {
             now,
             sent: Vec::new(),
             commands: VecDeque::new(),
+            tokens: Vec::new(),
             closed: None,
             wait: Duration::ZERO,
             silent: false,
@@ -120,6 +124,7 @@ impl Hub {
         assert!(hub.session.address().is_some(), "{}", hub.take_sent());
         hub.take_sent();
         hub.commands.clear();
+        hub.tokens.clear();
         hub
     }
 
@@ -190,8 +195,9 @@ impl Hub {
             self.sent.append(&mut out.bytes);
             let mut entries = Vec::new();
             for (token, command) in out.commands.drain(..) {
-                if let Some(result) = self.answer(&command) {
-                    entries.push(Entry::Answer(Box::new(Answer { token, result })));
+                match self.answer(&command) {
+                    Some(result) => entries.push(Entry::Answer(Box::new(Answer { token, result }))),
+                    None => self.tokens.push(token),
                 }
                 self.commands.push_back(command);
             }
@@ -220,7 +226,7 @@ impl Hub {
 
     fn answer(&self, command: &Command) -> Option<Result<Reply, Refusal>> {
         Some(match command {
-            Command::SignIn { .. } if self.silent => return None,
+            _ if self.silent => return None,
             Command::SignIn { account } => Ok(Reply::Credentials {
                 found: (account.as_str() == "juliet@localhost").then(|| Box::new(juliet())),
                 wait: self.wait,
@@ -254,7 +260,19 @@ impl Hub {
                 role: Role::Device,
                 resources: Vec::new(),
             }),
-            Command::Pubsub(_) => Err(Reason::ItemNotFound.into()),
+            Command::Pubsub(request) => match &request.action {
+                PubsubAction::Publish { node, items, .. } => {
+                    Ok(Reply::Pubsub(Box::new(PubsubReply::Published {
+                        node: node.clone(),
+                        items: items.iter().filter_map(|item| item.id.clone()).collect(),
+                    })))
+                }
+                PubsubAction::List { .. } => Ok(Reply::Pubsub(Box::new(PubsubReply::Nodes {
+                    list: vec![(NodeId::parse("a/b").unwrap(), "A title".into())],
+                    page: None,
+                }))),
+                _ => Err(Reason::ItemNotFound.into()),
+            },
             _ => return None,
         })
     }

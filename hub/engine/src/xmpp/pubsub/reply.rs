@@ -166,7 +166,7 @@ fn write_page_of(page: &Option<PageInfo>, w: &mut Writer<'_>) {
 }
 
 /// Writes the pubsub condition that stands beside the general one in an error (§16.2.4).
-pub fn render_detail(detail: Detail, out: &mut Vec<u8>) {
+pub fn render_detail(detail: Detail, w: &mut Writer<'_>) {
     let (name, feature) = match detail {
         Detail::ClosedNode => ("closed-node", None),
         Detail::ConfigurationRequired => ("configuration-required", None),
@@ -192,7 +192,6 @@ pub fn render_detail(detail: Detail, out: &mut Vec<u8>) {
         Detail::UnsupportedAccessModel => ("unsupported-access-model", None),
         Detail::Unsupported(feature) => ("unsupported", Some(feature)),
     };
-    let mut w = Writer::new(out);
     w.open(name).attr("xmlns", ns::PUBSUB_ERRORS);
     w.attr_opt("feature", feature).close(name);
 }

@@ -1,4 +1,6 @@
 //! What a session needs to know to render an answer: the kind in its [`Token`], private to XMPP.
+//!
+//! Implements: RFC 6120 §8.2.3 as far as an answer belongs to its question.
 
 use crate::{
     address::Jid,
@@ -34,10 +36,12 @@ pub(super) enum Asked {
     AccountItems,
     /// Something of pubsub.
     Pubsub,
+    /// The same, in the owner's namespace.
+    PubsubOwner,
 }
 
 impl Asked {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Nothing,
         Self::SignIn,
         Self::Register,
@@ -49,6 +53,7 @@ impl Asked {
         Self::AccountInfo,
         Self::AccountItems,
         Self::Pubsub,
+        Self::PubsubOwner,
     ];
 
     /// The kind that a token carries.

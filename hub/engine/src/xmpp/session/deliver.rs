@@ -54,7 +54,12 @@ impl Bound {
             (Asked::AccountItems, Reply::Described { resources, .. }) => {
                 disco::write_account_items(resources, &mut w);
             }
-            (Asked::Pubsub, Reply::Pubsub(reply)) => service::write_reply(reply, &mut w),
+            (Asked::Pubsub | Asked::PubsubOwner, Reply::Pubsub(reply)) => {
+                w.finish_tag();
+                service::write_reply(reply, asked, from, out);
+                Writer::new(out).close("iq");
+                return;
+            }
             // What was asked is done, and there is nothing to tell.
             _ => {}
         }

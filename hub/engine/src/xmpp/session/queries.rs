@@ -241,16 +241,9 @@ impl Bound {
                 self.result(&request, out, service::write_info);
             }
             _ => {
-                let asked = service::read(request.child, request.kind, &self.jid)?;
-                let command = Command::Pubsub(Box::new(asked));
-                self.ask(
-                    Asked::Pubsub,
-                    request.stanza,
-                    request.to,
-                    command,
-                    around,
-                    out,
-                );
+                let (asked, pubsub) = service::read(request.child, request.kind)?;
+                let command = Command::Pubsub(Box::new(pubsub));
+                self.ask(asked, request.stanza, request.to, command, around, out);
             }
         }
         Ok(())

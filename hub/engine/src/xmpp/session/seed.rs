@@ -1,4 +1,6 @@
 //! All randomness of one session, drawn from the seed that the shell gave it: the engine has no generator.
+//!
+//! Implements: RFC 6120 §4.7.3 and §7.6 as far as identifiers must not be guessed.
 
 use hmac::{Hmac, Mac};
 use sha2::Sha256;

@@ -1,4 +1,6 @@
 //! What all sessions share, and what each knows of its own link.
+//!
+//! Implements: RFC 6120 §13.12 as far as the bounds of a stream are made of the hub's limits.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -13,7 +15,6 @@ use crate::{
 use super::seed::Seed;
 
 /// Shared by all sessions; swapped whole on reload.
-#[derive(Debug)]
 pub struct XmppShared {
     /// The domain served: a domainpart alone.
     pub domain: BareJid,
@@ -37,6 +38,15 @@ pub struct XmppShared {
     pub budget: Arc<MailboxBudget>,
     /// When the hub was started, for its uptime (XEP-0012 §5).
     pub started: Now,
+}
+
+impl std::fmt::Debug for XmppShared {
+    /// The secret stays out of logs.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("XmppShared")
+            .field("domain", &self.domain)
+            .finish_non_exhaustive()
+    }
 }
 
 impl XmppShared {

@@ -52,6 +52,23 @@ fn s29_no_mailbox_before_the_first_command() {
 }
 
 #[test]
+fn s29_a_stanza_in_pieces_leaves_no_buffer_behind() {
+    let now = Now::default();
+    let mut session = XmppSession::new(shared(), LinkSecurity::Plain, None, [0; 32], now);
+    let jid = FullJid::parse("juliet@localhost/x").unwrap();
+    let header = "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' \
+         to='localhost' version='1.0'>";
+    let (mut out, mut tree) = (Output::default(), Tree::new());
+    session.handle_input(header.as_bytes(), &mut tree, now, &mut out);
+    session.follow(Ok(Flow::Bound(jid)), now, &mut out);
+    session.handle_input(b"<message to='a@b'>", &mut tree, now, &mut out);
+    assert!(session.framer.partial_bytes() > 0);
+    session.handle_input(b"</message>", &mut tree, now, &mut out);
+    assert_eq!(session.framer.partial_bytes(), 0);
+    assert!(matches!(out.commands[..], [(_, Command::Send(_))]));
+}
+
+#[test]
 fn a_session_that_the_router_never_heard_of_does_not_detach() {
     let now = Now::default();
     let mut session = XmppSession::new(shared(), LinkSecurity::Plain, None, [0; 32], now);
