@@ -32,8 +32,8 @@ pub fn read_payload(holder: Element<'_>) -> Result<Option<Payload>, Refusal> {
             if inherited {
                 return Err(invalid().say("the payload needs a namespace of its own"));
             }
-            Ok(Some(Payload::xml(Bytes::copy_from_slice(
-                &element.closed(),
+            Ok(Some(Payload::xml(Bytes::from(
+                element.closed().into_owned(),
             ))))
         }
     }

@@ -138,7 +138,7 @@ fn apply_one(
             config.send_last_published_item = match value.one()? {
                 "never" => SendLastItem::Never,
                 "on_sub" => SendLastItem::OnSub,
-                "on_sub_and_presence" => SendLastItem::OnSubAndPresence,
+                // `on_sub_and_presence` needs the subscriber's presence: refused until the service hears of it.
                 _ => return Err(value.wrong()),
             }
         }

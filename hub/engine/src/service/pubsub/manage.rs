@@ -141,6 +141,7 @@ impl Pubsub {
         for subscription in node.subscriptions() {
             self.forget_session_at(subscription, &at);
         }
+        self.no_longer_owed(node.forget_raises(|_| true));
         self.remember_absent(at);
         Ok(Decision::Change(Box::new(deleted)))
     }
@@ -161,6 +162,7 @@ impl Pubsub {
                 .because(Detail::Unsupported("persistent-items")));
         }
         node.last = Last::Known(None);
+        // They stay owed: the store keeps an owed alarm beside the node's items.
         node.forget_raises(|_| true);
         let mut purged = change(vec![StoreOp::TrimItems {
             at: at.clone(),

@@ -211,11 +211,12 @@ impl Pubsub {
             return Decision::Refuse(Reason::ServiceUnavailable.into());
         }
         let used = node_of(&request.action).map(|node| NodeAddress::of_service(node.clone()));
-        let decision = self.decide(who, request.action, directory, now);
+        // Before the decision: what that deletes is remembered anew, against answers of the store that are on their way.
         if let Some(at) = used {
             self.absent.remove(&at);
         }
-        decision.unwrap_or_else(Decision::Refuse)
+        self.decide(who, request.action, directory, now)
+            .unwrap_or_else(Decision::Refuse)
     }
 
     fn decide(

@@ -36,8 +36,16 @@ pub(super) struct Node {
     /// One subscription an address: subscribing again finds the first (XEP-0060 §6.1.6).
     subscriptions: BTreeMap<Jid, NodeSubscription>,
     pub(super) last: Last,
-    raised: VecDeque<Arc<Item>>,
+    raised: VecDeque<Raise>,
     audience: Option<(u64, Audience)>,
+}
+
+/// An alarm as it was raised.
+#[derive(Debug, Clone)]
+pub(super) struct Raise {
+    pub(super) item: Arc<Item>,
+    /// Whom it was owed to then.
+    pub(super) owed_to: Arc<[BareJid]>,
 }
 
 /// The newest item, as far as memory knows it.
@@ -165,16 +173,16 @@ impl Node {
     }
 
     pub(super) fn remove_subscription(&mut self, jid: &Jid) -> Option<NodeSubscription> {
+        let removed = self.subscriptions.remove(jid)?;
         self.audience = None;
-        self.subscriptions.remove(jid)
+        Some(removed)
     }
 
-    /// Whether the account, or one of its sessions, is subscribed here (`publish_model = subscribers`).
-    pub(super) fn is_subscribed(&self, account: &BareJid) -> bool {
-        self.subscriptions.values().any(|subscription| {
-            subscription.state == SubscriptionState::Subscribed
-                && subscription.jid.bare() == *account
-        })
+    /// Whether an address is subscribed here (`publish_model = subscribers`).
+    pub(super) fn is_subscribed(&self, jid: &Jid) -> bool {
+        self.subscriptions
+            .get(jid)
+            .is_some_and(|one| one.state == SubscriptionState::Subscribed)
     }
 
     /// Whether a new subscriber is sent the last item (XEP-0060 §6.1.7).
@@ -191,21 +199,34 @@ impl Node {
     }
 
     /// The alarm with this id that the same account raised before (S11).
-    pub(super) fn raise(&self, publisher: &BareJid, id: &ItemId) -> Option<Arc<Item>> {
-        let same = |item: &&Arc<Item>| item.id == *id && item.publisher.bare() == *publisher;
-        let known = self.raised.iter().find(same);
-        known.or_else(|| self.last.item().filter(same)).cloned()
+    pub(super) fn raise(&self, publisher: &BareJid, id: &ItemId) -> Option<Raise> {
+        let same = |item: &Item| item.id == *id && item.publisher.bare() == *publisher;
+        let known = self.raised.iter().find(|raise| same(&raise.item));
+        known.cloned().or_else(|| {
+            // Read from the store, so all of it is committed and nobody needs to be named again.
+            let last = self.last.item().filter(|item| same(item))?;
+            Some(Raise {
+                item: Arc::clone(last),
+                owed_to: Arc::new([]),
+            })
+        })
     }
 
-    pub(super) fn remember_raise(&mut self, item: Arc<Item>) {
+    pub(super) fn remember_raise(&mut self, raise: Raise) {
         if self.raised.len() >= RAISES_REMEMBERED {
             self.raised.pop_front();
         }
-        self.raised.push_back(item);
+        self.raised.push_back(raise);
     }
 
-    pub(super) fn forget_raises(&mut self, gone: impl Fn(&ItemId) -> bool) {
-        self.raised.retain(|item| !gone(&item.id));
+    /// Forgets the raises of items that are gone, and returns them.
+    pub(super) fn forget_raises(&mut self, gone: impl Fn(&ItemId) -> bool) -> Vec<Raise> {
+        let (gone, kept) = self
+            .raised
+            .drain(..)
+            .partition::<Vec<_>, _>(|raise| gone(&raise.item.id));
+        self.raised = kept.into();
+        gone
     }
 
     /// Whether the node may leave memory: full addresses are subscribed nowhere else.

@@ -23,7 +23,7 @@ use super::{
     config::{self, Unknown},
     create::creation,
     ids::Ids,
-    node::{Audience, Last, Node},
+    node::{Last, Node, Raise},
     notice,
     rights::Rights,
 };
@@ -74,7 +74,7 @@ impl Pubsub {
         );
         if class == Class::Alarm {
             if let Some(known) = node.raise(&who.subject.jid, &item_id) {
-                let again = raised_again(&at, node, known, &audience, &self.limits);
+                let again = raised_again(&at, node, known, &self.limits);
                 let reply = Ok(reply);
                 return Ok(Decision::Change(Box::new(Change { reply, ..again })));
             }
@@ -99,7 +99,10 @@ impl Pubsub {
         };
         if class == Class::Alarm {
             published.urgency = Urgency::Synced;
-            node.remember_raise(Arc::clone(&item));
+            node.remember_raise(Raise {
+                item: Arc::clone(&item),
+                owed_to: Arc::clone(&audience.accounts),
+            });
             for account in audience.accounts.iter() {
                 *self.owed.entry(account.clone()).or_default() += 1;
             }
@@ -128,23 +131,23 @@ fn named(ids: &mut Ids, id: Option<ItemId>, now: Now) -> Result<ItemId, Refusal>
 
 /// S11: the same raise again. What the first one stored is stored once more under the same keys, so that this answer waits
 /// for a commit that holds it; nobody hears of it twice.
-fn raised_again(
-    at: &NodeAddress,
-    node: &mut Node,
-    item: Arc<Item>,
-    audience: &Audience,
-    limits: &Limits,
-) -> Change {
-    let mut again = change(storage(at, node, &item, &audience.accounts, limits));
+fn raised_again(at: &NodeAddress, node: &mut Node, raise: Raise, limits: &Limits) -> Change {
+    let mut again = change(storage(at, node, &raise.item, &raise.owed_to, limits));
     again.urgency = Urgency::Synced;
     if node.config.persist_items {
         // The store makes it the newest, as it does any item that comes again.
-        node.last = Last::Known(Some(item));
+        node.last = Last::Known(Some(raise.item));
     }
     again
 }
 
-fn told(at: &NodeAddress, node: &Node, item: &Arc<Item>, to: Arc<[Delivery]>) -> Option<Notice> {
+/// The notification of an item.
+pub(super) fn told(
+    at: &NodeAddress,
+    node: &Node,
+    item: &Arc<Item>,
+    to: Arc<[Delivery]>,
+) -> Option<Notice> {
     if !node.config.deliver_notifications {
         return None;
     }

@@ -5,7 +5,7 @@ use crate::{
     address::{BareJid, FullJid, Jid},
     class::ClassRules,
     effect::StoreOp,
-    item::{NodeSubscription, SubscriptionState},
+    item::{Affiliation, NodeSubscription, SubscriptionState},
     limits::Limits,
     message::MessageKind,
     node::{Filter, NodeAddress},
@@ -13,7 +13,9 @@ use crate::{
 };
 
 use super::{
-    Pubsub, change, notice,
+    Pubsub, change,
+    node::Raise,
+    notice,
     rights::Rights,
     subscribe::{Place, alone, filter_address, recipient, told_of},
 };
@@ -91,6 +93,16 @@ impl Pubsub {
         }
     }
 
+    /// Alarms were retracted or their node deleted: the store owes them to nobody any more. Of raises that are no longer
+    /// remembered the count stays too high until the next start, which errs to the side of refusing.
+    pub(super) fn no_longer_owed(&mut self, raises: Vec<Raise>) {
+        for raise in raises {
+            for account in raise.owed_to.iter() {
+                self.owed_removed(account, 1);
+            }
+        }
+    }
+
     /// S18: the subscriptions of a full address end with its session. They were never stored, and nobody is told.
     pub fn session_ended(&mut self, jid: &FullJid) {
         for at in self.sessions.remove(jid).unwrap_or_default() {
@@ -112,25 +124,18 @@ impl Pubsub {
 
     /// The account is gone: all that memory holds of it goes too. The store removes its own with the account.
     pub fn account_removed(&mut self, account: &BareJid) {
+        let theirs = self.sessions.keys().filter(|full| full.bare() == *account);
+        for session in theirs.cloned().collect::<Vec<_>>() {
+            self.session_ended(&session);
+        }
         self.interest.remove_account(account);
         self.owed.remove(account);
         self.undo.retain(|(_, one)| one.jid.bare() != *account);
-        self.sessions.retain(|full, _| full.bare() != *account);
         for node in self.nodes.values_mut() {
-            let theirs: Vec<Jid> = node
-                .subscriptions()
-                .filter(|one| one.jid.bare() == *account)
-                .map(|one| one.jid.clone())
-                .collect();
-            for jid in theirs {
-                node.remove_subscription(&jid);
+            node.remove_subscription(account.as_jid());
+            if node.affiliation(account) != Affiliation::None {
+                node.set_affiliation(account.clone(), Affiliation::None);
             }
-            if node.affiliations.contains_key(account) {
-                node.set_affiliation(account.clone(), crate::item::Affiliation::None);
-            }
-        }
-        for stranded in self.stranded.values_mut() {
-            stranded.retain(|one| one.jid.bare() != *account);
         }
     }
 

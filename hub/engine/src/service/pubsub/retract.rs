@@ -50,7 +50,7 @@ impl Pubsub {
             return Err(Refusal::new(Reason::BadRequest).because(Detail::ItemRequired));
         }
         node.last.forget(&items);
-        node.forget_raises(|id| items.contains(id));
+        let gone = node.forget_raises(|id| items.contains(id));
         let mut retracted = change(vec![StoreOp::RemoveItems {
             at: at.clone(),
             ids: items.clone(),
@@ -71,6 +71,7 @@ impl Pubsub {
                 .notices
                 .push(notice(&at, kind, told, audience.deliveries));
         }
+        self.no_longer_owed(gone);
         Ok(Decision::Change(Box::new(retracted)))
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::{
     access::{AccessRules, Action, Subject, Verdict},
+    address::FullJid,
     item::{AccessModel, Affiliation, PublishModel},
     node::NodeId,
     refusal::{Detail, Reason, Refusal},
@@ -15,6 +16,8 @@ use super::{Asker, node::Node};
 pub(super) struct Rights<'a> {
     rules: &'a AccessRules,
     subject: &'a Subject,
+    /// The session that asks, if one does.
+    session: Option<&'a FullJid>,
     superuser: bool,
 }
 
@@ -23,6 +26,7 @@ impl<'a> Rights<'a> {
         Self {
             rules,
             subject: &who.subject,
+            session: Some(&who.jid),
             superuser: who.superuser,
         }
     }
@@ -32,6 +36,7 @@ impl<'a> Rights<'a> {
         Self {
             rules,
             subject,
+            session: None,
             superuser: false,
         }
     }
@@ -69,7 +74,11 @@ impl<'a> Rights<'a> {
             (Verdict::Silent, Affiliation::Member | Affiliation::None) => {
                 match node.config.publish_model {
                     PublishModel::Open => true,
-                    PublishModel::Subscribers => node.is_subscribed(&self.subject.jid),
+                    PublishModel::Subscribers => {
+                        let session = self.session.map(FullJid::as_jid);
+                        let addresses = session.into_iter().chain([self.subject.jid.as_jid()]);
+                        addresses.into_iter().any(|jid| node.is_subscribed(jid))
+                    }
                     PublishModel::Publishers => false,
                 }
             }

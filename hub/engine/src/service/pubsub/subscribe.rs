@@ -15,7 +15,9 @@ use crate::{
     time::Now,
 };
 
-use super::{Asker, Pubsub, UNDO_MAX, answer, change, node::Node, notice, rights::Rights};
+use super::{
+    Asker, Pubsub, UNDO_MAX, answer, change, node::Node, notice, publish::told, rights::Rights,
+};
 
 impl Pubsub {
     pub(super) fn subscribe(
@@ -83,13 +85,11 @@ impl Pubsub {
         let last = node.last.item().filter(|_| node.wants_last());
         let to = recipient(&subscription.jid, directory);
         if let (Some(item), Some(to)) = (last, to) {
-            let told = NodeChange::Published {
-                item: Arc::clone(item),
-                payload: node.config.deliver_payloads,
-            };
-            let mut late = notice(at, node.config.notification_type, told, alone(to));
-            late.delay = Some(item.published);
-            made.notices.push(late);
+            let late = told(at, node, item, alone(to)).map(|notice| Notice {
+                delay: Some(item.published),
+                ..notice
+            });
+            made.notices.extend(late);
         }
         node.put_subscription(subscription);
     }

@@ -106,7 +106,7 @@ pub fn write_config(config: &NodeConfig, purpose: Purpose, w: &mut Writer<'_>) {
         "pubsub#send_last_published_item",
         "When the last item is sent unasked",
         send_last_name(config.send_last_published_item),
-        &["never", "on_sub", "on_sub_and_presence"],
+        &["never", "on_sub"],
     );
     form.end();
 }

@@ -91,6 +91,23 @@ mod s2_s9_s12_alarms {
     }
 
     #[test]
+    fn what_is_retracted_or_deleted_is_owed_no_more() {
+        let mut world = with_alarm();
+        let dev7 = device("dev7");
+        for id in ["1", "2"] {
+            world.publish(&dev7, "free/fall/dev7", id).unwrap();
+        }
+        world.ask(&dev7, retract("free/fall/dev7", "1")).unwrap();
+        assert_eq!(world.pubsub.status().alarms_owed, 1);
+        let delete = PubsubAction::Delete {
+            node: node("free/fall/dev7"),
+            redirect: None,
+        };
+        world.ask(&dev7, delete).unwrap();
+        assert_eq!(world.pubsub.status().alarms_owed, 0);
+    }
+
+    #[test]
     fn s11_the_same_raise_is_answered_and_not_told_twice() {
         let mut world = with_alarm();
         world
@@ -182,6 +199,43 @@ mod s5_one_ordered_log {
         );
         let reply = world.subscribe(&dev7, "free/a", "dev7@localhost");
         refused(reply, Reason::ItemNotFound, None);
+    }
+}
+
+mod the_stores_answers_come_late {
+    use super::*;
+    use crate::node::NodeAddress;
+
+    #[test]
+    fn a_node_deleted_meanwhile_stays_deleted() {
+        let (mut world, dev7) = (World::new(), device("dev7"));
+        world.publish(&dev7, "free/a", "1").unwrap();
+        let at = NodeAddress::of_service(node("free/a"));
+        let record = world.store.nodes[&at].0.clone();
+        let delete = PubsubAction::Delete {
+            node: node("free/a"),
+            redirect: None,
+        };
+        world.ask(&dev7, delete).unwrap();
+        world.pubsub.loaded(at, Some(record));
+        assert_eq!(world.pubsub.status().nodes_resident, 0);
+    }
+
+    #[test]
+    fn an_item_retracted_meanwhile_is_not_the_last() {
+        let (mut world, dev7) = (World::new(), device("dev7"));
+        for id in ["1", "2", "3"] {
+            world.publish(&dev7, "free/a", id).unwrap();
+        }
+        let at = NodeAddress::of_service(node("free/a"));
+        world.ask(&dev7, retract("free/a", "3")).unwrap();
+        let mut overtaken = world.store.nodes[&at].0.clone();
+        overtaken.last = world.store.nodes[&at].1.last().cloned();
+        world.ask(&dev7, retract("free/a", "2")).unwrap();
+        world.pubsub.loaded(at, Some(overtaken));
+        world.heard();
+        world.subscribe(&dev7, "free/a", "dev7@localhost").unwrap();
+        assert_eq!(world.heard(), ["dev7@localhost: item 1"]);
     }
 }
 

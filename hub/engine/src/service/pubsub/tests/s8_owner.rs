@@ -167,6 +167,7 @@ mod s8_2_configure {
             ("access_model", "none"),
             ("notification_type", "groupchat"),
             ("send_last_published_item", "always"),
+            ("send_last_published_item", "on_sub_and_presence"),
             ("max_payload_size", "262144"),
             ("presence_based_delivery", "1"),
             ("collection", "x"),

@@ -217,7 +217,10 @@ mod replies {
     #[test]
     fn details_are_empty_elements_of_the_errors_namespace() {
         let mut out = Vec::new();
-        render_detail(Detail::Unsupported("collections"), &mut Writer::new(&mut out));
+        render_detail(
+            Detail::Unsupported("collections"),
+            &mut Writer::new(&mut out),
+        );
         assert_eq!(
             well_formed(&out),
             "<unsupported xmlns='http://jabber.org/protocol/pubsub#errors' feature='collections'/>"
