@@ -16,6 +16,15 @@ pub struct Output {
     pub actions: Vec<Action>,
 }
 
+impl Output {
+    /// Forgets what is left, and keeps the room.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.commands.clear();
+        self.actions.clear();
+    }
+}
+
 /// Something that only the shell can do.
 pub enum Action {
     /// Negotiate TLS now; then [`handle_tls`](super::session::XmppSession::handle_tls). Input read before is void.
