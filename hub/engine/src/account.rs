@@ -138,6 +138,8 @@ pub struct Contact {
 pub struct PendingIn {
     /// Its stanza id.
     pub id: Option<Box<str>>,
+    /// The language of its text (RFC 6120 §8.1.5).
+    pub lang: Option<Box<str>>,
     /// Its children, closed against `jabber:client`; at most 4 KiB, else they are left out.
     pub content: bytes::Bytes,
 }

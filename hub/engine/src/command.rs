@@ -106,10 +106,11 @@ pub enum Command {
         to: Jid,
         kind: Handshake,
         id: Option<Box<str>>,
+        lang: Option<Box<str>>,
         content: bytes::Bytes,
     },
     /// Asks for an entity's presence (RFC 6121 §4.3). No answer; what may be seen comes as events.
-    Probe { to: Jid },
+    Probe { to: Jid, id: Option<Box<str>> },
     /// The roster, and from now on its changes. Answer: [`Reply::Roster`].
     GetRoster { version: Option<Box<str>> },
     /// Adds or changes a contact. Answer: `Done`, after the push.

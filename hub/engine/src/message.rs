@@ -195,8 +195,24 @@ pub struct SubscriptionStanza {
     pub kind: Handshake,
     /// Its stanza id.
     pub id: Option<Box<str>>,
+    /// The language of its text (RFC 6120 §8.1.5).
+    pub lang: Option<Box<str>>,
     /// Its children, closed against `jabber:client`.
     pub content: Bytes,
+}
+
+impl SubscriptionStanza {
+    /// A word that the hub says for an account: nothing but the word.
+    pub const fn bare(from: BareJid, to: BareJid, kind: Handshake) -> Self {
+        Self {
+            from,
+            to,
+            kind,
+            id: None,
+            lang: None,
+            content: Bytes::new(),
+        }
+    }
 }
 
 /// One resource of an account that is available, as disco and `session list` show it.

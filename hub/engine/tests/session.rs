@@ -385,17 +385,18 @@ mod rendering {
     }
 
     #[test]
-    fn the_handshake_stays_between_bare_addresses() {
+    fn the_handshake_stays_between_bare_addresses_and_keeps_its_language() {
         let stanza = SubscriptionStanza {
             from: BareJid::parse("romeo@localhost").unwrap(),
             to: BareJid::parse("juliet@localhost").unwrap(),
             kind: Handshake::Subscribe,
             id: None,
+            lang: Some("it".into()),
             content: "".into(),
         };
         assert_eq!(
             rendered(What::Subscription(stanza), Addressed::Full, None),
-            "<presence to='juliet@localhost' from='romeo@localhost' type='subscribe'/>"
+            "<presence to='juliet@localhost' from='romeo@localhost' type='subscribe' xml:lang='it'/>"
         );
     }
 

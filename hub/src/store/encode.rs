@@ -283,6 +283,7 @@ impl Encoded for ContactBody {
         }
         put_maybe(out, self.pending_in.as_ref(), |out, pending| {
             put_maybe(out, pending.id.as_deref(), put_text);
+            put_maybe(out, pending.lang.as_deref(), put_text);
             put_bytes(out, &pending.content);
         });
     }
@@ -297,6 +298,7 @@ impl Encoded for ContactBody {
         let pending_in = input.maybe(|input| {
             Some(PendingIn {
                 id: input.maybe(Reader::boxed)?,
+                lang: input.maybe(Reader::boxed)?,
                 content: input.shared()?,
             })
         })?;

@@ -12,7 +12,7 @@ use crate::{
     command::SessionId,
     event::{Event, What},
     mailbox::Addressed,
-    message::{Handshake, Presence, PresenceKind, SubscriptionStanza},
+    message::{Handshake, Presence, PresenceKind, Show, SubscriptionStanza},
     refusal::{Reason, Refusal},
     router::{
         Router, bounce,
@@ -21,7 +21,7 @@ use crate::{
     },
     service::{
         AccountId, Delivery, Directory as _, Recipient,
-        presence::{Announced, Directed},
+        presence::{self, Announced, Directed},
         roster,
     },
 };
@@ -46,12 +46,12 @@ impl Router {
         let announced = session.availability.announce(&event);
         match announced {
             Announced::Initial => {
-                self.broadcast(&own.bare(), &event, &Directed::default());
+                self.broadcast(&own.bare(), &event);
                 self.start_contacts(id);
                 self.start_kept(id);
             }
             Announced::Update { now_reachable } => {
-                self.broadcast(&own.bare(), &event, &Directed::default());
+                self.broadcast(&own.bare(), &event);
                 if now_reachable {
                     self.start_kept(id);
                 }
@@ -96,7 +96,7 @@ impl Router {
             directed,
         } = farewell;
         if broadcast {
-            self.broadcast(&account, &event, &directed);
+            self.broadcast(&account, &event);
         }
         let due =
             directed.to_tell(|jid| broadcast && (*jid == account || self.sees(jid, &account)));
@@ -106,10 +106,10 @@ impl Router {
     }
 
     /// RFC 6121 §4.2.2, §4.4.2, §4.5.2: to contacts with a subscription from the account, and to the account itself.
-    fn broadcast(&mut self, account: &BareJid, event: &Arc<Event>, directed: &Directed) {
+    fn broadcast(&mut self, account: &BareJid, event: &Arc<Event>) {
         let own = self.directory.account(account);
         let mut to = vec![own];
-        to.extend(self.watchers(account, directed));
+        to.extend(self.watchers(account));
         let to = to
             .into_iter()
             .map(|account| Delivery {
@@ -127,15 +127,15 @@ impl Router {
             .send(Source::Account(own), job, &self.directory, &mut self.post);
     }
 
-    /// Contacts that see the account, are here, and were not told already.
-    fn watchers(&self, account: &BareJid, directed: &Directed) -> Vec<AccountId> {
+    /// Contacts that see the account and are here.
+    fn watchers(&self, account: &BareJid) -> Vec<AccountId> {
         let contacts = self
             .residency
             .roster(account)
             .map_or(&[][..], |roster| &roster.contacts);
         let watchers = contacts
             .iter()
-            .filter(|contact| contact.subscription.from() && !directed.was_told(&contact.jid));
+            .filter(|contact| contact.subscription.from());
         let here = watchers.filter_map(|contact| self.directory.known(&contact.jid));
         here.filter(|&account| !self.directory.sessions_of(account).is_empty())
             .collect()
@@ -168,10 +168,9 @@ impl Router {
             let Some(session) = self.directory.get_mut(id) else {
                 return;
             };
-            if !session
-                .availability
-                .direct(to, kind != PresenceKind::Unavailable, max)
-            {
+            if kind == PresenceKind::Unavailable {
+                session.availability.hide_from(to);
+            } else if !session.availability.show_to(to, max) {
                 refusal = Some(
                     Refusal::new(Reason::ResourceConstraint).say("presence was shown to too many"),
                 );
@@ -231,8 +230,14 @@ impl Router {
             .send(source, job, &self.directory, &mut self.post);
     }
 
-    /// RFC 6121 §4.3.2.
-    pub(super) fn probe(&mut self, id: SessionId, own: &FullJid, to: &Jid) {
+    /// RFC 6121 §4.3.2, §4.6.6.
+    pub(super) fn probe(
+        &mut self,
+        id: SessionId,
+        own: &FullJid,
+        to: &Jid,
+        probe: Option<Box<str>>,
+    ) {
         let (asker, contact) = (own.bare(), to.bare());
         if !self.is_ours(&contact) {
             return;
@@ -241,38 +246,68 @@ impl Router {
         let subscription = roster
             .and_then(|roster| roster::find(roster, &contact))
             .map_or(Subscription::None, |contact| contact.subscription);
-        if asker != contact && !subscription.to() {
-            // What the asker may not see and what does not exist look the same.
-            let stanza = SubscriptionStanza {
-                from: contact,
-                to: asker,
-                kind: Handshake::Unsubscribed,
-                id: None,
-                content: bytes::Bytes::new(),
-            };
-            let event = Arc::new(Event::new(What::Subscription(stanza)));
-            self.post
-                .tell(&self.directory, id, &event, Addressed::Bare, None);
+        let sees = asker == contact || subscription.to();
+        let shown = match to.as_full() {
+            Some(full) => self.show_merely(id, own, &full, sees),
+            None => sees && self.show_resources(id, &contact, |_| true) > 0,
+        };
+        if shown {
             return;
         }
-        let only = to.as_full();
-        if self.show_resources(id, &contact, |jid| {
-            only.as_ref().is_none_or(|only| only == jid)
-        }) == 0
-        {
+        // §4.3.2.1: where no presence of the contact's is shown the answer has the probe's id.
+        let (what, delay) = if sees {
             let absent = Presence {
-                from: to.clone(),
-                kind: PresenceKind::Unavailable,
-                id: None,
-                lang: None,
-                status: None,
-                content: bytes::Bytes::new(),
-                at: self.now.wall,
+                id: probe,
+                ..presence::farewell(to, self.now.wall)
             };
-            let event = Arc::new(Event::new(What::Presence(absent)));
-            self.post
-                .tell(&self.directory, id, &event, Addressed::Full, None);
+            // §4.3.2, third rule: since when, if that is known.
+            let seen = self
+                .residency
+                .facts(&contact)
+                .and_then(|facts| facts.last_seen.as_deref());
+            (What::Presence(absent), seen.map(|seen| seen.at))
+        } else {
+            // First rule: what the asker may not see and what does not exist look the same.
+            let stanza = SubscriptionStanza {
+                id: probe,
+                ..SubscriptionStanza::bare(contact, asker, Handshake::Unsubscribed)
+            };
+            (What::Subscription(stanza), None)
+        };
+        let event = Arc::new(Event::new(what));
+        self.post
+            .tell(&self.directory, id, &event, Addressed::Full, delay);
+    }
+
+    /// That a resource is there and nothing more: all that is said of a full address (RFC 6121 §4.3.2), to who sees the account
+    /// or was shown presence by that very resource (§4.6.6). False if there is nothing to show.
+    fn show_merely(&mut self, to: SessionId, own: &FullJid, of: &FullJid, sees: bool) -> bool {
+        let session = self
+            .directory
+            .session(of)
+            .and_then(|id| self.directory.get(id));
+        let Some(availability) = session.map(|session| &session.availability) else {
+            return false;
+        };
+        let current = availability.current().map(|event| &event.what);
+        if !(sees && current.is_some() || availability.is_shown_to(own)) {
+            return false;
         }
+        let mere = Presence {
+            kind: PresenceKind::Available {
+                show: Show::Online,
+                priority: 0,
+            },
+            id: match current {
+                Some(What::Presence(presence)) => presence.id.clone(),
+                _ => None,
+            },
+            ..presence::farewell(of.as_jid(), self.now.wall)
+        };
+        let event = Arc::new(Event::new(What::Presence(mere)));
+        self.post
+            .tell(&self.directory, to, &event, Addressed::Full, None);
+        true
     }
 
     /// The last presence of each available resource of `of`, to one session, with the time of its announcement
@@ -285,7 +320,7 @@ impl Router {
     ) -> usize {
         let mut shown = 0;
         for &id in self.directory.sessions(of) {
-            let Some(session) = self.directory.get(id).filter(|_| id != to) else {
+            let Some(session) = self.directory.get(id) else {
                 continue;
             };
             let (Some(jid), Some(event)) = (&session.jid, session.availability.current()) else {

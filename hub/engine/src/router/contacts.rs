@@ -30,36 +30,21 @@ use crate::{
 };
 
 impl Router {
-    pub(super) fn handshake(
-        &mut self,
-        ask: Ask,
-        own: &FullJid,
-        to: &BareJid,
-        kind: Handshake,
-        id: Option<Box<str>>,
-        content: bytes::Bytes,
-    ) {
-        let account = own.bare();
-        if *to == account || self.is_hub(to) {
+    pub(super) fn handshake(&mut self, ask: Ask, word: SubscriptionStanza) {
+        let (account, to, id) = (word.from.clone(), word.to.clone(), word.id.clone());
+        if to == account || self.is_hub(&to) {
             return;
         }
-        if !self.is_ours(to) {
-            if kind == Handshake::Subscribe {
-                self.presence_error(ask.session, to, id, &Reason::RemoteServerNotFound.into());
+        if !self.is_ours(&to) {
+            if word.kind == Handshake::Subscribe {
+                self.presence_error(ask.session, &to, id, &Reason::RemoteServerNotFound.into());
             }
             return;
         }
         let apology = bounce::presence(to.as_jid(), id.clone(), &store_failed(), self.now.wall);
-        let word = SubscriptionStanza {
-            from: account.clone(),
-            to: to.clone(),
-            kind,
-            id: id.clone(),
-            content,
-        };
         let items_max = self.limits.roster_items;
-        let outcome = self.with_rosters(&account, to, |ours, theirs| {
-            roster::shake(ours, to, theirs, word, items_max)
+        let outcome = self.with_rosters(&account, &to, |ours, theirs| {
+            roster::shake(ours, &to, theirs, word, items_max)
         });
         match outcome {
             Ok(outcome) => {
@@ -70,7 +55,7 @@ impl Router {
                 };
                 self.commit_rosters(&account, outcome, after);
             }
-            Err(refusal) => self.presence_error(ask.session, to, id, &refusal),
+            Err(refusal) => self.presence_error(ask.session, &to, id, &refusal),
         }
     }
 
@@ -250,7 +235,7 @@ impl Router {
                     let Some(jid) = shown.from.as_full() else {
                         continue;
                     };
-                    let gone = presence::farewell(&jid, self.now.wall);
+                    let gone = presence::farewell(jid.as_jid(), self.now.wall);
                     self.present(
                         &of,
                         to.as_jid(),

@@ -99,7 +99,12 @@ impl Router {
         let Some(account) = self.account_of(id) else {
             return;
         };
-        self.show_resources(id, &account, |_| true);
+        let own = self
+            .directory
+            .get(id)
+            .and_then(|session| session.jid.clone());
+        // Its own presence was broadcast to it.
+        self.show_resources(id, &account, |jid| own.as_ref() != Some(jid));
         let cursor = self.cursors.begin(Open {
             session: id,
             account: account.clone(),
@@ -240,6 +245,7 @@ impl Router {
                     to: account.clone(),
                     kind: Handshake::Subscribe,
                     id: pending.id,
+                    lang: pending.lang,
                     content: pending.content,
                 };
                 let event = Arc::new(Event::new(What::Subscription(stanza)));

@@ -8,6 +8,7 @@ use crate::{
     effect::{AccountCounts, StoreOp, StoreQuery, StoreRequest, Urgency},
     event::What,
     mailbox::Entry,
+    message::SubscriptionStanza,
     node::NodeAddress,
     refusal::{Reason, Refusal},
     router::{
@@ -210,9 +211,18 @@ impl Router {
                 to,
                 kind,
                 id,
+                lang,
                 content,
-            } => self.handshake(ask, own, &to.bare(), kind, id, content),
-            Command::Probe { to } => self.probe(ask.session, own, &to),
+            } => {
+                let word = SubscriptionStanza {
+                    id,
+                    lang,
+                    content,
+                    ..SubscriptionStanza::bare(own.bare(), to.bare(), kind)
+                };
+                self.handshake(ask, word);
+            }
+            Command::Probe { to, id } => self.probe(ask.session, own, &to, id),
             Command::GetRoster { version } => self.get_roster(ask, own, version.as_deref()),
             Command::SetContact { jid, name, groups } => {
                 self.set_contact(ask, own, &jid, name, groups)

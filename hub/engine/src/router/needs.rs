@@ -45,13 +45,17 @@ impl Router {
                 needs
             }
             (
-                Command::Announce(_)
-                | Command::Probe { .. }
-                | Command::GetRoster { .. }
-                | Command::SetContact { .. },
+                Command::Announce(_) | Command::GetRoster { .. } | Command::SetContact { .. },
                 Some(own),
             )
             | (Command::Continue(_), Some(own)) => smallvec![Need::Roster(own)],
+            (Command::Probe { to, .. }, Some(own)) => {
+                let mut needs: Needs = smallvec![Need::Roster(own)];
+                if self.is_ours(&to.bare()) {
+                    needs.push(Need::Account(to.bare()));
+                }
+                needs
+            }
             (Command::Handshake { to, .. }, Some(own)) => self.pair(own, to.bare()),
             (Command::RemoveContact { jid }, Some(own)) => self.pair(own, jid.clone()),
             (Command::Send(message), _) => self.message_needs(message),

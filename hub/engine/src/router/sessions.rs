@@ -103,7 +103,7 @@ impl Router {
         let account = jid.bare();
         let broadcast = session.availability.current().is_some();
         if broadcast || session.availability.has_directed() {
-            let presence = presence::farewell(&jid, self.now.wall);
+            let presence = presence::farewell(jid.as_jid(), self.now.wall);
             self.say_farewell(Farewell {
                 account: account.clone(),
                 event: Event::new(What::Presence(presence)).into(),

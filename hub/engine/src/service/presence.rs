@@ -2,7 +2,7 @@
 //!
 //! Implements: RFC 6121 §4.2 initial presence, §4.4 updates, §4.5 unavailable, §4.6 directed presence.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashSet, sync::Arc};
 
 use crate::{
     address::{BareJid, FullJid, Jid},
@@ -16,9 +16,9 @@ use crate::{
 pub struct Availability {
     /// The last broadcast, while available.
     current: Option<Arc<Event>>,
-    /// Who was addressed directly: `true` sees the session, `false` was told that it is gone.
+    /// Who was shown presence directly, and not told since that it is over (RFC 6121 §4.6.1).
     #[allow(clippy::box_collection, reason = "most sessions pay one word for it")]
-    directed: Option<Box<HashMap<Jid, bool>>>,
+    directed: Option<Box<HashSet<Jid>>>,
     /// The status of the last unavailable presence (XEP-0012 §3).
     left: Option<Box<str>>,
 }
@@ -73,10 +73,6 @@ impl Availability {
             PresenceKind::Available { .. } => {
                 self.current = Some(Arc::clone(event));
                 self.left = None;
-                // Whoever was told "gone" hears of the update, and of the farewell again.
-                if let Some(directed) = &mut self.directed {
-                    directed.retain(|_, sees| *sees);
-                }
                 if was {
                     Announced::Update {
                         now_reachable: !reachable && self.is_reachable(),
@@ -98,15 +94,33 @@ impl Availability {
         }
     }
 
-    /// Notes that `to` was addressed directly (RFC 6121 §4.6.2). False: the session addresses more than `max` entities, and
+    /// Notes that `to` is shown presence directly (RFC 6121 §4.6.3). False: the session addresses more than `max` entities, and
     /// since none may be forgotten the presence must not be shown.
-    pub fn direct(&mut self, to: &Jid, available: bool, max: usize) -> bool {
+    pub fn show_to(&mut self, to: &Jid, max: usize) -> bool {
         let directed = self.directed.get_or_insert_default();
-        let fits = directed.len() < max || directed.contains_key(to);
+        let fits = directed.len() < max || directed.contains(to);
         if fits {
-            directed.insert(to.clone(), available);
+            directed.insert(to.clone());
         }
         fits
+    }
+
+    /// RFC 6121 §4.6.1: who is told directly that the session is gone is owed no farewell, unless it is a subscriber too: that
+    /// one hears every broadcast (§4.6.3, first rule).
+    pub fn hide_from(&mut self, to: &Jid) {
+        if let Some(directed) = &mut self.directed {
+            directed.remove(to);
+            if directed.is_empty() {
+                self.directed = None;
+            }
+        }
+    }
+
+    /// Whether `who`, or its account, was shown presence directly (RFC 6121 §4.6.6).
+    pub fn is_shown_to(&self, who: &FullJid) -> bool {
+        self.directed.as_ref().is_some_and(|directed| {
+            directed.contains(who.as_jid()) || directed.contains(who.bare().as_jid())
+        })
     }
 
     /// Takes the directed entities, for a farewell.
@@ -120,40 +134,31 @@ impl Availability {
     }
 
     /// Whether anybody was shown presence directly.
-    pub fn has_directed(&self) -> bool {
-        self.directed
-            .as_ref()
-            .is_some_and(|directed| directed.values().any(|&sees| sees))
+    pub const fn has_directed(&self) -> bool {
+        self.directed.is_some()
     }
 }
 
 /// Who was addressed directly, by a session that leaves.
 #[derive(Debug, Default)]
-pub struct Directed(HashMap<Jid, bool>);
+pub struct Directed(HashSet<Jid>);
 
 impl Directed {
-    /// Whether the account, or one of its resources for itself, was told already and must not be told twice.
-    pub fn was_told(&self, account: &BareJid) -> bool {
-        self.0.get(account.as_jid()) == Some(&false)
-    }
-
     /// Those who see the session only because it addressed them (RFC 6121 §4.6.3), in a stable order; `is_watcher` says who
     /// hears of it anyway.
     pub fn to_tell(&self, is_watcher: impl Fn(&BareJid) -> bool) -> Vec<Jid> {
-        let sees = self.0.iter().filter(|(_, sees)| **sees).map(|(jid, _)| jid);
-        let mut due: Vec<Jid> = sees
-            .filter(|jid| !is_watcher(&jid.bare()))
-            .cloned()
-            .collect();
+        let unheard = self.0.iter().filter(|jid| !is_watcher(&jid.bare()));
+        let mut due: Vec<Jid> = unheard.cloned().collect();
         due.sort();
         due
     }
 }
 
-/// The unavailable presence that the hub sends for a session which did not (RFC 6121 §4.5.2).
-pub fn farewell(of: &FullJid, at: Timestamp) -> Presence {
+/// The unavailable presence that the hub sends for a session which did not (RFC 6121 §4.5.2), or for an account without one
+/// (§4.3.2).
+pub fn farewell(of: &Jid, at: Timestamp) -> Presence {
     Presence {
-        from: of.clone().into(),
+        from: of.clone(),
         kind: PresenceKind::Unavailable,
         id: None,
         lang: None,

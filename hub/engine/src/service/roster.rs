@@ -87,17 +87,19 @@ pub fn shake(
         out.told.extend(push);
         return Ok(out);
     }
+    if sent.withdrawn {
+        // §3.2.2: the resources go while the contact still sees the account, so before the word that ends that.
+        out.told.push(Told::Hide(from.account.clone(), to.clone()));
+    }
     if let Some(side) = &mut theirs {
         receive(side, &mut from, word, push, &mut out);
     } else {
-        // RFC 6121 §8.5.1: to an account that does not exist every word is silently ignored.
+        // §8.5.1 has every word to an account that does not exist ignored. §3.1.2 would have its sender told, but then whoever
+        // asks learns which accounts there are (RFC 6120 §13.11).
         out.told.extend(push);
     }
     if sent.granted {
         out.told.push(Told::Show(from.account.clone(), to.clone()));
-    }
-    if sent.withdrawn {
-        out.told.push(Told::Hide(from.account.clone(), to.clone()));
     }
     Ok(out)
 }
@@ -123,13 +125,8 @@ fn receive(
     }
     if heard.approve {
         // §3.1.3: the contact is subscribed to already, or has pre-approved: the server answers for it.
-        let answer = SubscriptionStanza {
-            from: receiver.clone(),
-            to: sender.clone(),
-            kind: Handshake::Subscribed,
-            id: None,
-            content: bytes::Bytes::new(),
-        };
+        let answer =
+            SubscriptionStanza::bare(receiver.clone(), sender.clone(), Handshake::Subscribed);
         let (heard, push) = edit(from, &receiver, out, |contact| inbound(contact, &answer));
         if heard.deliver {
             out.told.push(Told::Stanza(answer));
@@ -155,6 +152,8 @@ pub fn set(
     let mut out = Outcome::default();
     let ((), push) = edit(&mut side, jid, &mut out, |contact| {
         contact.listed = true;
+        // §2.4.2: a set is pushed to everybody, even one that changes nothing.
+        contact.version = 0;
         contact.name = name.filter(|name| !name.is_empty());
         contact.groups = groups;
     });
@@ -178,20 +177,15 @@ pub fn remove(mut side: Side<'_>, jid: &BareJid, theirs: Option<Side<'_>>) -> Ou
             (Handshake::Unsubscribe, sees),
             (Handshake::Unsubscribed, seen),
         ] {
+            if kind == Handshake::Unsubscribed && was.subscription.from() {
+                // §3.2.2: before the word that ends the subscription.
+                out.told.push(Told::Hide(side.account.clone(), jid.clone()));
+            }
             if due {
-                let word = SubscriptionStanza {
-                    from: side.account.clone(),
-                    to: jid.clone(),
-                    kind,
-                    id: None,
-                    content: bytes::Bytes::new(),
-                };
+                let word = SubscriptionStanza::bare(side.account.clone(), jid.clone(), kind);
                 receive(&mut theirs, &mut side, word, None, &mut out);
             }
         }
-    }
-    if was.subscription.from() {
-        out.told.push(Told::Hide(side.account.clone(), jid.clone()));
     }
     out
 }
@@ -269,7 +263,7 @@ pub fn inbound(contact: &mut Contact, word: &SubscriptionStanza) -> Heard {
     match word.kind {
         // A.3.1; §3.1.3: the sender sees the receiver already.
         Handshake::Subscribe if from => heard.approve = true,
-        // §3.4.3: approved beforehand; the receiver is not asked.
+        // §3.4.2: approved beforehand; the receiver is not asked.
         Handshake::Subscribe if contact.approved => {
             contact.subscription = Subscription::of(to, true);
             heard.approve = true;
@@ -279,6 +273,7 @@ pub fn inbound(contact: &mut Contact, word: &SubscriptionStanza) -> Heard {
             let fits = word.content.len() <= PENDING_BYTES_MAX;
             contact.pending_in = Some(PendingIn {
                 id: word.id.clone(),
+                lang: word.lang.clone(),
                 content: if fits {
                     word.content.clone()
                 } else {
@@ -287,7 +282,8 @@ pub fn inbound(contact: &mut Contact, word: &SubscriptionStanza) -> Heard {
             });
         }
         Handshake::Unsubscribe => {
-            // A.3.2.
+            // A.3.2, which delivers the withdrawal of a request too, where §3.3.3 would not. The `unsubscribed` that the table
+            // has the server answer with says nothing new to a sender whose side has changed in the same step.
             heard.deliver = from || contact.pending_in.take().is_some();
             contact.pending_in = None;
             contact.subscription = Subscription::of(to, false);
@@ -402,6 +398,7 @@ fn is_visible_change(before: &Contact, after: &Contact) -> bool {
     let seen = |contact: &Contact| {
         contact.listed.then(|| {
             (
+                contact.version,
                 contact.subscription,
                 contact.pending_out,
                 contact.approved,

@@ -143,6 +143,7 @@ pub fn write_handshake(stanza: &SubscriptionStanza, out: &mut Vec<u8>) {
         .attr("from", stanza.from.as_str())
         .attr("type", stanza.kind.name())
         .attr_opt("id", stanza.id.as_deref())
+        .attr_opt("xml:lang", stanza.lang.as_deref())
         .raw(&stanza.content)
         .close("presence");
 }

@@ -39,6 +39,7 @@ impl Random {
     fn contact(&mut self) -> Contact {
         let pending = PendingIn {
             id: self.text(),
+            lang: self.text(),
             content: Bytes::from_static(b"<x/>"),
         };
         Contact {

@@ -200,6 +200,7 @@ impl World {
                 to: jid(to),
                 kind,
                 id: Some("h1".into()),
+                lang: None,
                 content: bytes::Bytes::new(),
             },
         );

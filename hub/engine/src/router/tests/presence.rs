@@ -172,7 +172,7 @@ fn rfc6121_s4_6_who_was_addressed_directly_hears_the_farewell_once() {
 }
 
 #[test]
-fn rfc6121_s4_6_who_was_told_unavailable_directly_is_not_told_again() {
+fn rfc6121_s4_6_3_a_subscriber_hears_broadcasts_whatever_it_was_told_directly() {
     let (mut world, romeo, juliet) = couple();
     world.ask(
         romeo,
@@ -182,7 +182,37 @@ fn rfc6121_s4_6_who_was_told_unavailable_directly_is_not_told_again() {
         },
     );
     world.ask(romeo, Command::Detach(EndReason::LinkLost));
-    assert_eq!(world.hear(juliet), ["romeo@localhost/a unavailable"]);
+    assert_eq!(
+        world.hear(juliet),
+        [
+            "romeo@localhost/a unavailable",
+            "romeo@localhost/a unavailable"
+        ]
+    );
+}
+
+#[test]
+fn rfc6121_s4_6_1_who_was_told_unavailable_directly_and_is_no_subscriber_is_not_told_again() {
+    let (mut world, romeo, _) = couple();
+    let nurse = world.online("nurse", "n", 0);
+    world.hear(nurse);
+    for presence in [available(0), unavailable(None)] {
+        world.ask(
+            romeo,
+            Command::Direct {
+                to: jid("nurse@localhost"),
+                presence,
+            },
+        );
+    }
+    world.ask(romeo, Command::Detach(EndReason::LinkLost));
+    assert_eq!(
+        world.hear(nurse),
+        [
+            "romeo@localhost/a available",
+            "romeo@localhost/a unavailable"
+        ]
+    );
 }
 
 #[test]
@@ -220,32 +250,109 @@ fn rfc6120_s10_4_directed_presence_to_another_domain_comes_back() {
     assert_eq!(world.hear(romeo), ["x@example.org presence error"]);
 }
 
+fn probe(to: &str) -> Command {
+    Command::Probe {
+        to: jid(to),
+        id: Some("p1".into()),
+    }
+}
+
 #[test]
 fn rfc6121_s4_3_2_a_probe_shows_what_may_be_seen() {
     let (mut world, romeo, juliet) = couple();
     world.account("stranger");
     for (to, said) in [
         ("juliet@localhost", "juliet@localhost/b available (delayed)"),
-        (
-            "juliet@localhost/b",
-            "juliet@localhost/b available (delayed)",
-        ),
+        ("juliet@localhost/b", "juliet@localhost/b available"),
         ("juliet@localhost/gone", "juliet@localhost/gone unavailable"),
         ("stranger@localhost", "unsubscribed from stranger@localhost"),
+        (
+            "stranger@localhost/x",
+            "unsubscribed from stranger@localhost",
+        ),
         ("nobody@localhost", "unsubscribed from nobody@localhost"),
+        ("romeo@localhost", "romeo@localhost/a available (delayed)"),
     ] {
-        world.ask(romeo, Command::Probe { to: jid(to) });
-        assert_eq!(world.hear(romeo), [said]);
+        world.ask(romeo, probe(to));
+        assert_eq!(world.hear(romeo), [said], "{to}");
     }
     world.ask(juliet, Command::Detach(EndReason::Farewell));
     world.hear(romeo);
-    world.ask(
-        romeo,
-        Command::Probe {
-            to: jid("juliet@localhost"),
-        },
+    world.ask(romeo, probe("juliet@localhost"));
+    assert_eq!(
+        world.hear(romeo),
+        ["juliet@localhost unavailable (delayed)"],
+        "since when"
     );
-    assert_eq!(world.hear(romeo), ["juliet@localhost unavailable"]);
+}
+
+/// The presence that the next entry of the session is.
+fn next_presence(world: &mut World, id: SessionId) -> Presence {
+    match world.entries(id).remove(0) {
+        Entry::Event { event, .. } => match &event.what {
+            What::Presence(presence) => presence.clone(),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn rfc6121_s4_3_2_of_a_full_address_only_that_it_is_there_is_said() {
+    let (mut world, romeo, juliet) = couple();
+    let detailed = Presence {
+        id: Some("pres1".into()),
+        content: "<show>dnd</show>".into(),
+        ..available(7)
+    };
+    world.ask(juliet, Command::Announce(detailed.clone()));
+    world.hear(romeo);
+    world.ask(romeo, probe("juliet@localhost"));
+    let whole = next_presence(&mut world, romeo);
+    assert_eq!(
+        (whole.id, whole.content),
+        (detailed.id.clone(), detailed.content)
+    );
+    world.ask(romeo, probe("juliet@localhost/b"));
+    let mere = next_presence(&mut world, romeo);
+    assert_eq!((mere.id, mere.content), (detailed.id, bytes::Bytes::new()));
+}
+
+#[test]
+fn rfc6121_s4_3_2_1_where_nothing_is_shown_the_answer_has_the_id_of_the_probe() {
+    let (mut world, romeo, _) = couple();
+    world.ask(romeo, probe("juliet@localhost/gone"));
+    assert_eq!(next_presence(&mut world, romeo).id.as_deref(), Some("p1"));
+}
+
+#[test]
+fn rfc6121_s4_6_6_who_was_shown_presence_directly_may_ask_whether_it_still_holds() {
+    let (mut world, romeo, _) = couple();
+    let nurse = world.online("nurse", "n", 0);
+    world.hear(nurse);
+    let direct = |to: &str, presence| Command::Direct {
+        to: jid(to),
+        presence,
+    };
+    for (shown_to, asked) in [
+        ("nurse@localhost/n", "romeo@localhost/a"),
+        ("nurse@localhost", "romeo@localhost/a"),
+    ] {
+        world.ask(romeo, direct(shown_to, available(0)));
+        world.hear(nurse);
+        world.ask(nurse, probe(asked));
+        assert_eq!(world.hear(nurse), ["romeo@localhost/a available"]);
+        world.ask(nurse, probe("romeo@localhost"));
+        assert_eq!(
+            world.hear(nurse),
+            ["unsubscribed from romeo@localhost"],
+            "of that resource alone"
+        );
+        world.ask(romeo, direct(shown_to, unavailable(None)));
+        world.hear(nurse);
+        world.ask(nurse, probe(asked));
+        assert_eq!(world.hear(nurse), ["unsubscribed from romeo@localhost"]);
+    }
 }
 
 #[test]

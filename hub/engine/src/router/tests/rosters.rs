@@ -27,9 +27,9 @@ fn rfc6121_s3_1_the_handshake_of_two_who_are_here() {
     assert_eq!(
         world.hear(romeo),
         [
+            "juliet@localhost/b unavailable",
             "unsubscribed from juliet@localhost",
             "push juliet@localhost none",
-            "juliet@localhost/b unavailable"
         ]
     );
     assert_eq!(world.hear(juliet), ["push romeo@localhost none"]);

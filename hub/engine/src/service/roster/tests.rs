@@ -7,13 +7,7 @@ fn jid(name: &str) -> BareJid {
 }
 
 fn word(from: &str, to: &str, kind: Handshake) -> SubscriptionStanza {
-    SubscriptionStanza {
-        from: jid(from),
-        to: jid(to),
-        kind,
-        id: None,
-        content: bytes::Bytes::new(),
-    }
+    SubscriptionStanza::bare(jid(from), jid(to), kind)
 }
 
 /// The nine states of appendix A.1, in its order.
@@ -204,7 +198,7 @@ fn rfc6121_s3_1_3_a_second_knock_is_not_heard_and_a_needless_one_is_answered_by_
 }
 
 #[test]
-fn rfc6121_s3_2_cancelling_hides_the_account() {
+fn rfc6121_s3_2_2_cancelling_hides_the_account_before_it_is_said() {
     let mut two = Two::default();
     two.say("romeo", Handshake::Subscribe);
     two.say("juliet", Handshake::Subscribed);
@@ -212,10 +206,10 @@ fn rfc6121_s3_2_cancelling_hides_the_account() {
     assert_eq!(
         told(&cancelled),
         [
+            "juliet hidden from romeo",
             "unsubscribed to romeo",
             "push to romeo: None",
             "push to juliet: None",
-            "juliet hidden from romeo"
         ]
     );
 }
@@ -302,9 +296,9 @@ fn rfc6121_s2_5_removing_a_contact_ends_both_directions() {
             "unsubscribe to juliet",
             "push to juliet: To",
             "juliet hidden from romeo",
+            "romeo hidden from juliet",
             "unsubscribed to juliet",
             "push to juliet: None",
-            "romeo hidden from juliet",
         ]
     );
     assert_eq!(two.states(), ("-".into(), "None".into()));
@@ -329,6 +323,54 @@ fn rfc6121_s2_3_3_names_and_groups_have_bounds() {
     assert_eq!(set(None, &[""]), Err(Reason::NotAcceptable));
     assert_eq!(set(None, &[&long]), Err(Reason::NotAcceptable));
     assert_eq!(set(None, &["a", "a"]), Err(Reason::BadRequest));
+}
+
+#[test]
+fn rfc6121_s2_4_2_a_set_that_changes_nothing_is_pushed_with_a_version_of_its_own() {
+    let (me, mut roster) = (jid("me"), Roster::default());
+    for version in 1..=2 {
+        let side = Side {
+            account: &me,
+            roster: &mut roster,
+        };
+        let outcome = set(side, &jid("x"), Some("X".into()), Vec::new(), 9).unwrap();
+        let [Told::Push(_, push)] = &outcome.told[..] else {
+            panic!("{:?}", outcome.told)
+        };
+        assert_eq!(push.version, version);
+        assert_eq!(push.contact.as_ref().unwrap().version, version);
+    }
+}
+
+#[test]
+fn rfc6121_s3_1_3_a_request_is_kept_whole() {
+    let mut two = Two::default();
+    let (romeo, juliet) = (jid("romeo"), jid("juliet"));
+    let request = SubscriptionStanza {
+        id: Some("r1".into()),
+        lang: Some("it".into()),
+        content: "<status>Ciao</status>".into(),
+        ..word("romeo", "juliet", Handshake::Subscribe)
+    };
+    shake(
+        Side {
+            account: &romeo,
+            roster: &mut two.romeo,
+        },
+        &juliet,
+        Some(Side {
+            account: &juliet,
+            roster: &mut two.juliet,
+        }),
+        request.clone(),
+        9,
+    )
+    .unwrap();
+    let kept = two.juliet.contacts[0].pending_in.clone().unwrap();
+    assert_eq!(
+        (kept.id, kept.lang, kept.content),
+        (request.id, request.lang, request.content)
+    );
 }
 
 #[test]

@@ -201,6 +201,7 @@ impl Bound {
                 to,
                 kind,
                 id: stanza.own_id(),
+                lang: stanza.own_lang(),
                 content: stanza.content(),
             },
             // RFC 6121 §3: it is a word to somebody.
@@ -209,6 +210,7 @@ impl Bound {
             }
             (Word::Probe, to) => Command::Probe {
                 to: to.unwrap_or_else(|| self.jid.bare().into()),
+                id: stanza.own_id(),
             },
         };
         self.tell(command, around, out);
