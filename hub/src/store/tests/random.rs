@@ -314,18 +314,14 @@ fn agree(seed: u64, groups: usize) {
     store.assert_no_orphans();
 }
 
+/// `LEVERET_TEST_ROUNDS=200 cargo test --release -p leveret-hub store` for a longer look.
 #[test]
 fn the_store_and_the_model_agree_on_everything() {
     for seed in 1..=12 {
         agree(seed, 150);
     }
-}
-
-/// `cargo test --release -p leveret-hub store -- --ignored` for a longer look.
-#[test]
-#[ignore = "takes minutes"]
-fn the_store_and_the_model_agree_for_long() {
-    for seed in 1_000..1_200 {
+    let rounds = std::env::var("LEVERET_TEST_ROUNDS").map_or(0, |rounds| rounds.parse().unwrap());
+    for seed in 1_000..1_000 + rounds {
         agree(seed, 400);
     }
 }
