@@ -64,8 +64,8 @@ use self::{
 
 /// Nodes kept in memory; those beyond, first come first, wait on the disk until they are needed, unless a session is subscribed.
 const NODES_RESIDENT_MAX: usize = 65_536;
-/// After how long the store is asked again for what a start needs.
-const BOOT_RETRY: Duration = Duration::from_secs(1);
+/// After how long the store is asked again for what cannot be done without: the start, and who is to hear farewells.
+const STORE_RETRY: Duration = Duration::from_secs(1);
 /// Tells a connection that stopped reading to look again whether it may; continuing it does nothing.
 const NUDGE: Cursor = Cursor(u32::MAX);
 
@@ -116,7 +116,7 @@ pub struct Router {
     requests: Vec<StoreRequest>,
     asks: u64,
     booted: bool,
-    boot_retry: Option<Instant>,
+    store_retry: Option<Instant>,
     started: Option<Instant>,
     stopping: bool,
     /// Once the rules are not those of the start: the roles of accounts that have been here, to check nodes that come into
@@ -163,7 +163,7 @@ impl Router {
             requests: Vec::new(),
             asks: 0,
             booted: false,
-            boot_retry: None,
+            store_retry: None,
             started: None,
             stopping: false,
             roles: None,
@@ -204,15 +204,15 @@ impl Router {
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Now) {
         self.enter(now);
-        if self.boot_retry.take_if(|at| *at <= now.mono).is_some() {
-            self.load(&Need::Boot);
+        if self.store_retry.take_if(|at| *at <= now.mono).is_some() {
+            self.load_again();
         }
         self.leave();
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) should be called.
     pub const fn next_deadline(&self) -> Option<Instant> {
-        self.boot_retry
+        self.store_retry
     }
 
     /// Makes one slice of the deliveries under way (S7); true if more is left.

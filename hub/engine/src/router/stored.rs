@@ -9,7 +9,7 @@ use crate::{
     node::NodeAddress,
     refusal::{Reason, Refusal},
     router::{
-        BOOT_RETRY, Router,
+        Router, STORE_RETRY,
         commit::{After, Deed, accounts_of},
         pipeline::Ask,
         residency::Need,
@@ -222,16 +222,31 @@ impl Router {
         self.residency.abandon(need);
         if *need == Need::Boot {
             // Without it nothing can be answered rightly: commands wait on.
-            self.boot_retry = Some(self.now.mono + BOOT_RETRY);
+            self.store_retry = Some(self.now.mono + STORE_RETRY);
             return;
         }
-        if let (Need::Roster(jid), false) = (need, self.farewells.is_empty()) {
-            // Contacts see a session that is gone until the account comes back: the next best is not to ask for ever.
-            self.farewells.remove(jid);
+        if let Need::Roster(jid) = need
+            && self.farewells.contains_key(jid)
+        {
+            // RFC 6121 §4.5.2: contacts must hear that the session is gone. No more farewells can wait than there are sessions:
+            // without the store nobody signs in.
+            self.store_retry.get_or_insert(self.now.mono + STORE_RETRY);
         }
         for id in self.take_waiting(need) {
             self.fail_parked(id, need);
             self.advance(id);
+        }
+    }
+
+    /// Asks again for what a failed load left undone.
+    pub(super) fn load_again(&mut self) {
+        if !self.booted {
+            self.load(&Need::Boot);
+        }
+        let mut accounts: Vec<_> = self.farewells.keys().cloned().collect();
+        accounts.sort();
+        for account in accounts {
+            self.load(&Need::Roster(account));
         }
     }
 

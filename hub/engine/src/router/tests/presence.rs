@@ -250,6 +250,27 @@ fn rfc6120_s10_4_directed_presence_to_another_domain_comes_back() {
     assert_eq!(world.hear(romeo), ["x@example.org presence error"]);
 }
 
+#[test]
+fn rfc6121_s4_5_2_a_farewell_whose_contacts_cannot_be_read_is_told_once_they_can() {
+    let (mut world, romeo, juliet) = couple();
+    world.router.residency.forget(&bare("romeo"));
+    world.store.blind = true;
+    world.ask(romeo, Command::Detach(EndReason::LinkLost));
+    for _ in 0..3 {
+        world.pass(1);
+        assert!(world.router.next_deadline().unwrap() <= world.now.mono);
+        world.router.handle_timeout(world.now);
+        world.settle();
+        assert_eq!(world.hear(juliet), [""; 0]);
+    }
+    world.store.blind = false;
+    world.pass(1);
+    world.router.handle_timeout(world.now);
+    world.settle();
+    assert_eq!(world.hear(juliet), ["romeo@localhost/a unavailable"]);
+    assert_eq!(world.router.next_deadline(), None);
+}
+
 fn probe(to: &str) -> Command {
     Command::Probe {
         to: jid(to),
