@@ -11,7 +11,7 @@ use crate::{
     address::{BareJid, Jid},
     class::Class,
     item::{Item, NodeConfig, SubscriptionState},
-    message::{Iq, Message, MessageKind, Presence, SubscriptionStanza},
+    message::{Iq, Message, MessageKind, Presence, PresenceKind, SubscriptionStanza},
     node::{ItemId, NodeAddress},
 };
 
@@ -124,7 +124,12 @@ impl Event {
     /// Whether a newer `other` makes this one worthless to somebody who has seen neither (S10).
     pub fn is_superseded_by(&self, other: &Self) -> bool {
         match (&self.what, &other.what) {
-            (What::Presence(old), What::Presence(new)) => old.from == new.from,
+            // An error is not of whom it is said to be from, but of what was sent there.
+            (What::Presence(old), What::Presence(new)) => {
+                old.from == new.from
+                    && old.kind != PresenceKind::Error
+                    && new.kind != PresenceKind::Error
+            }
             (What::Node(old), What::Node(new)) => {
                 self.class() == Some(Class::State)
                     && other.class() == Some(Class::State)

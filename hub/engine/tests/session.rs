@@ -73,10 +73,42 @@ mod rfc6120 {
         let whole = play(steps.iter().map(String::as_bytes));
         let text = steps.concat();
         assert_eq!(play(text.as_bytes().chunks(1)), whole);
-        // What is read while an answer is awaited is kept, in order. The farewell comes by itself: who says it in one breath
-        // with a question does not wait for the answer.
-        let (text, farewell) = text.split_at(text.len() - "</stream:stream>".len());
-        assert_eq!(play([text.as_bytes(), farewell.as_bytes()]), whole);
+        // What is read while an answer is awaited is kept, in order.
+        assert_eq!(play([text.as_bytes()]), whole);
+    }
+
+    #[test]
+    fn s4_4_who_asks_and_leaves_in_one_breath_gets_the_answer() {
+        let mut hub = Hub::bound();
+        hub.receive(
+            b"<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq></stream:stream><presence/>",
+        );
+        let sent = hub.take_sent();
+        assert!(sent.starts_with("<iq type='result' id='r'"), "{sent}");
+        assert!(sent.ends_with("</iq></stream:stream>"), "{sent}");
+        assert!(matches!(
+            hub.take_commands()[..],
+            [
+                Command::GetRoster { .. },
+                Command::Detach(EndReason::Farewell)
+            ]
+        ));
+        assert_eq!(hub.closed, Some(EndReason::Farewell));
+    }
+
+    #[test]
+    fn s4_4_who_leaves_is_made_to_wait_for_answers_two_seconds_at_most() {
+        let mut hub = Hub::bound();
+        hub.silent = true;
+        hub.receive(
+            b"<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq></stream:stream>",
+        );
+        assert!(!hub.session.wants_input());
+        hub.advance(Duration::from_millis(1_999));
+        assert_eq!((hub.take_sent().as_str(), hub.closed), ("", None));
+        hub.advance(Duration::from_millis(1));
+        assert_eq!(hub.take_sent(), "</stream:stream>");
+        assert_eq!(hub.closed, Some(EndReason::Farewell));
     }
 
     #[test]

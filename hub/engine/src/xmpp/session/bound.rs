@@ -42,6 +42,8 @@ pub(super) struct Bound {
     pub(super) versions: bool,
     /// Whether the link is encrypted.
     pub(super) secure: bool,
+    /// The peer has closed its side, and waits for answers (RFC 6120 §4.4).
+    pub(super) has_left: bool,
 }
 
 /// Who is meant by a `to`.
@@ -67,7 +69,13 @@ impl Bound {
             numbers: 0,
             versions: false,
             secure,
+            has_left: false,
         }
+    }
+
+    /// Whether answers to the peer's requests are due.
+    pub(super) const fn is_owed_words(&self) -> bool {
+        self.owed > 0 || self.is_at_work()
     }
 
     /// Whether keys are being derived for this session: one job at a time.

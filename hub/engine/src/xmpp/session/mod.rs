@@ -47,7 +47,8 @@ use seed::Seed;
 use shared::Surroundings;
 pub use shared::{LinkSecurity, XmppShared};
 
-/// How long the hub waits for the peer's closing tag after its own (RFC 6120 §4.4: "a reasonable amount of time").
+/// How long the hub waits for the peer's closing tag after its own, and makes the peer wait for answers before its own
+/// (RFC 6120 §4.4: "a reasonable amount of time").
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
 /// The end of our stream (RFC 6120 §4.4).
@@ -173,6 +174,9 @@ impl XmppSession {
                 (Phase::Negotiating(_), Entry::Event { .. }) | (_, Entry::Gone) => {}
             }
         }
+        if matches!(&self.phase, Phase::Bound(bound) if bound.has_left && !bound.is_owed_words()) {
+            return self.part(out);
+        }
         self.go_on(now, out);
     }
 
@@ -192,7 +196,12 @@ impl XmppSession {
                 self.follow(flow, now, out);
                 self.go_on(now, out);
             }
-            Phase::Bound(bound) => bound.on_work(done, out),
+            Phase::Bound(bound) => {
+                bound.on_work(done, out);
+                if bound.has_left && !bound.is_owed_words() {
+                    self.part(out);
+                }
+            }
             Phase::Closing { .. } | Phase::Closed => {}
         }
     }
@@ -209,6 +218,11 @@ impl XmppSession {
                 }
                 self.follow(flow, now, out);
                 self.go_on(now, out);
+            }
+            Phase::Bound(bound) if bound.has_left => {
+                if self.heard + CLOSE_WAIT <= now.mono {
+                    self.part(out);
+                }
             }
             Phase::Bound(bound) => {
                 let silence = self.around.shared.limits.ping;
@@ -234,6 +248,7 @@ impl XmppSession {
     pub fn next_deadline(&self) -> Option<Instant> {
         let at = match &self.phase {
             Phase::Negotiating(negotiation) => negotiation.next_deadline(),
+            Phase::Bound(bound) if bound.has_left => self.heard + CLOSE_WAIT,
             Phase::Bound(bound) => {
                 bound.pinged.unwrap_or(self.heard) + self.around.shared.limits.ping
             }
@@ -265,7 +280,9 @@ impl XmppSession {
         match &self.phase {
             Phase::Negotiating(negotiation) => !negotiation.is_holding(),
             Phase::Bound(bound) => {
-                usize::from(bound.owed) < PARKED_COMMANDS_MAX && !bound.is_at_work()
+                usize::from(bound.owed) < PARKED_COMMANDS_MAX
+                    && !bound.is_at_work()
+                    && !bound.has_left
             }
             Phase::Closing { .. } => true,
             Phase::Closed => false,
@@ -351,14 +368,15 @@ impl XmppSession {
                     self.feed(&held, &mut Tree::new(), now, out);
                 }
             }
-            Ok(Flow::Farewell) => match self.phase {
-                Phase::Closing { reason, .. } => self.close(reason, out),
-                _ => {
-                    // RFC 6120 §4.4: our closing tag answers the peer's.
-                    out.bytes.extend_from_slice(CLOSING_TAG);
-                    self.detach(EndReason::Farewell, out);
-                    self.close(EndReason::Farewell, out);
+            Ok(Flow::Farewell) => match &mut self.phase {
+                Phase::Closing { reason, .. } => {
+                    let reason = *reason;
+                    self.close(reason, out);
                 }
+                // RFC 6120 §4.4: the peer waits for our closing tag so that we can finish what we have to say, which is to answer
+                // what it asked before.
+                Phase::Bound(bound) if bound.is_owed_words() => bound.has_left = true,
+                _ => self.part(out),
             },
             Ok(Flow::Refused) => self.say_goodbye(EndReason::ProtocolError, now, out),
             Err(error) => {
@@ -414,6 +432,13 @@ impl XmppSession {
             error.render_into(&mut out.bytes);
             self.say_goodbye(reason, now, out);
         }
+    }
+
+    /// RFC 6120 §4.4: our closing tag answers the peer's.
+    fn part(&mut self, out: &mut Output) {
+        out.bytes.extend_from_slice(CLOSING_TAG);
+        self.detach(EndReason::Farewell, out);
+        self.close(EndReason::Farewell, out);
     }
 
     /// RFC 6120 §4.4: our closing tag, then for a while the peer's is awaited.
