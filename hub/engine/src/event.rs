@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crate::{
     address::{BareJid, Jid},
     class::Class,
-    item::{Item, NodeConfig, SubscriptionState},
+    item::{Affiliation, Item, NodeConfig, SubscriptionState},
     message::{Iq, Message, MessageKind, Presence, PresenceKind, SubscriptionStanza},
     node::{ItemId, NodeAddress},
 };
@@ -83,6 +83,13 @@ pub enum NodeChange {
         state: SubscriptionState,
         /// Which one.
         subid: Option<Box<str>>,
+    },
+    /// What somebody is to the node changed (XEP-0060 §8.9.4).
+    Affiliation {
+        /// Who.
+        jid: BareJid,
+        /// What it is now.
+        affiliation: Affiliation,
     },
 }
 

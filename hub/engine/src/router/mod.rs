@@ -124,6 +124,7 @@ pub struct Router {
     roles: Option<HashMap<BareJid, Role>>,
     /// Nodes in memory, those that came first in front.
     nodes: VecDeque<NodeAddress>,
+    nodes_max: usize,
     counts: RouterStatus,
     /// The time of the entry that is being handled.
     now: Now,
@@ -168,6 +169,7 @@ impl Router {
             stopping: false,
             roles: None,
             nodes: VecDeque::new(),
+            nodes_max: NODES_RESIDENT_MAX,
             counts: RouterStatus::default(),
             now: Now::default(),
         };
@@ -296,7 +298,7 @@ impl Router {
         while let Some(id) = self.post.gone.pop() {
             self.detach(id, EndReason::Overflow);
         }
-        while self.nodes.len() > NODES_RESIDENT_MAX
+        while self.nodes.len() > self.nodes_max
             && let Some(at) = self.nodes.pop_front()
         {
             // One that something of this moment needs comes back, or is still there at the next turn.

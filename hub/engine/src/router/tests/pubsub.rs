@@ -2,9 +2,16 @@
 
 use super::*;
 use crate::{
-    command::{NewItem, PubsubAction, PubsubRequest},
+    access::{Action, Rule, Who},
+    class::Class,
+    command::{Field, NewItem, PubsubAction, PubsubRequest},
+    event::{NodeChange, NodeEvent},
+    item::Item,
+    limits::FANOUT_SLICE,
     node::{ItemId, NodeId},
     payload::Payload,
+    router::fanout::{Job, Reach, Source},
+    service::{Delivery, Recipient},
 };
 
 fn ask_pubsub(action: PubsubAction) -> Command {
@@ -145,4 +152,206 @@ fn the_operators_socket_may_do_everything() {
             }),
         )
         .unwrap();
+}
+
+fn retract(name: &str, id: u32) -> Command {
+    ask_pubsub(PubsubAction::Retract {
+        node: node(name),
+        items: vec![ItemId::parse(&id.to_string()).unwrap()],
+        notify: true,
+    })
+}
+
+#[test]
+fn xep0060_s7_2_3_2_what_is_not_there_cannot_be_retracted_and_nobody_hears_of_it() {
+    let (mut world, device, operator) = fleet();
+    world.ask(device, retract("devices/dev7/log", 9));
+    assert_eq!(world.hear(device), ["ItemNotFound"]);
+    assert_eq!(world.hear(operator), [""; 0]);
+    world.ask(device, retract("devices/dev7/log", 0));
+    assert_eq!(world.hear(device), ["done"]);
+    assert_eq!(world.hear(operator), ["node devices/dev7/log"]);
+}
+
+#[test]
+fn s2_a_transient_item_does_not_overtake_what_its_node_has_under_way() {
+    let (mut world, device, operator) = fleet();
+    let transient = Field {
+        var: "pubsub#persist_items".into(),
+        values: vec!["0".into()],
+    };
+    world
+        .request(
+            device,
+            ask_pubsub(PubsubAction::Configure {
+                node: node("devices/dev7/log"),
+                config: vec![transient],
+            }),
+        )
+        .unwrap();
+    world.ask(device, publish("devices/dev7/log", 1));
+    assert_eq!(world.hear(device), ["answer"]);
+    assert_eq!(world.hear(operator), ["node devices/dev7/log"], "at once");
+    world.store.add_account(&bare("op2"), Role::Operator);
+    let third = world.online("op2", "c", 0);
+    world.hush(&[device, operator, third]);
+    world.store.held = true;
+    world.ask(third, subscribe("devices/dev7/log", "op2@localhost"));
+    world.ask(device, publish("devices/dev7/log", 2));
+    assert_eq!(world.store.waiting(), 1, "the subscription alone");
+    for id in [device, operator, third] {
+        assert_eq!(world.hear(id), [""; 0]);
+    }
+    world.store.held = false;
+    world.settle();
+    assert_eq!(world.hear(device), ["answer"]);
+    assert_eq!(world.hear(third), ["answer", "node devices/dev7/log"]);
+}
+
+/// What an operator may not hear any more.
+fn closed() -> AccessRules {
+    let subscribe = [Action::Subscribe].into_iter().collect();
+    AccessRules::new(vec![
+        Rule::new(
+            Who::Role(Role::Operator),
+            subscribe,
+            "devices/dev7/#",
+            false,
+        )
+        .unwrap(),
+    ])
+}
+
+#[test]
+fn s13_new_rules_end_the_subscriptions_that_they_forbid() {
+    let (mut world, device, operator) = fleet();
+    world
+        .request(operator, subscribe("devices/+/log", "op@localhost"))
+        .unwrap();
+    let settings = settings();
+    world
+        .router
+        .reload(settings.limits, closed(), settings.classes, world.now);
+    world.settle();
+    let told = world.hear(operator);
+    assert!(
+        told.contains(&"node devices/dev7/log".to_owned()),
+        "{told:?}"
+    );
+    world.ask(device, publish("devices/dev7/log", 1));
+    assert_eq!(world.hear(operator), [""; 0]);
+    assert_eq!(
+        world
+            .request(operator, subscribe("devices/dev7/log", "op@localhost"))
+            .unwrap_err()
+            .reason,
+        Reason::Forbidden
+    );
+}
+
+#[test]
+fn s13_new_rules_hold_for_nodes_that_were_not_in_memory_too() {
+    let (mut world, device, operator) = fleet();
+    let at = NodeAddress::of_service(node("devices/dev7/log"));
+    assert!(world.router.pubsub.evict(&at));
+    let settings = settings();
+    world
+        .router
+        .reload(settings.limits, closed(), settings.classes, world.now);
+    world.settle();
+    assert_eq!(world.hear(operator), [""; 0]);
+    world.ask(device, publish("devices/dev7/log", 1));
+    assert_eq!(
+        world.hear(operator),
+        ["node devices/dev7/log"],
+        "that the subscription has ended, and no item"
+    );
+    world.ask(device, publish("devices/dev7/log", 2));
+    assert_eq!(world.hear(operator), [""; 0]);
+}
+
+#[test]
+fn nodes_beyond_the_bound_wait_on_the_disk_and_come_back_when_they_are_needed() {
+    let (mut world, device, operator) = fleet();
+    world.router.nodes_max = 3;
+    for n in 0..10 {
+        world
+            .request(device, publish(&format!("devices/dev7/n{n}"), 0))
+            .unwrap();
+    }
+    assert!(world.router.status().nodes_resident <= 3);
+    world.hear(operator);
+    world.ask(device, publish("devices/dev7/log", 1));
+    assert_eq!(world.hear(operator), ["node devices/dev7/log"]);
+    assert!(world.router.status().nodes_resident <= 3);
+    for n in 0..10 {
+        let delete = PubsubAction::Delete {
+            node: node(&format!("devices/dev7/n{n}")),
+            redirect: None,
+        };
+        world.request(device, ask_pubsub(delete)).unwrap();
+    }
+    world
+        .request(device, publish("devices/dev7/other", 0))
+        .unwrap();
+    assert!(
+        world.router.nodes.len() <= 3,
+        "what was deleted is not counted for ever"
+    );
+}
+
+#[test]
+fn s7_a_node_with_an_alarm_goes_first() {
+    let mut world = World::new();
+    let listener = world.online("op", "x", 0);
+    world.hear(listener);
+    let over = world.open();
+    world.ask(over, Command::Detach(EndReason::LinkLost));
+    // The one that listens comes last, after two slices of others.
+    let one = |to| Delivery {
+        to: Recipient::Session(to),
+        tag: None,
+    };
+    let mut to = vec![one(over); FANOUT_SLICE * 2];
+    to.push(one(listener));
+    for (name, class) in [("weather", Class::Event), ("fire", Class::Alarm)] {
+        let at = NodeAddress::of_service(node(name));
+        let item = Item {
+            id: ItemId::parse("1").unwrap(),
+            publisher: FullJid::parse("d1@localhost/x").unwrap(),
+            published: Timestamp::default(),
+            payload: None,
+            class,
+        };
+        let event = Event::new(What::Node(NodeEvent {
+            at: at.clone(),
+            kind: MessageKind::Headline,
+            change: NodeChange::Published {
+                item: Arc::new(item),
+                payload: true,
+            },
+        }));
+        let job = Job {
+            event: Arc::new(event),
+            to: to.as_slice().into(),
+            reach: Reach::Reachable,
+            delay: None,
+        };
+        let router = &mut world.router;
+        router
+            .fanout
+            .send(Source::Node(at), job, &router.directory, &mut router.post);
+    }
+    assert_eq!(world.hear(listener), [""; 0]);
+    // A slice was made of each; the alarm's other two come before the second of the weather.
+    assert!(world.router.work() && world.router.work());
+    let mut heard = Vec::new();
+    for entry in world.entries(listener) {
+        if let Entry::Event { event, .. } = entry {
+            heard.push(words(&event));
+        }
+    }
+    assert_eq!(heard, ["node fire"]);
+    world.settle();
+    assert_eq!(world.hear(listener), ["node weather"]);
 }

@@ -51,10 +51,11 @@ impl FakeStore {
                 },
                 StoreRequest::Commit(commit) => {
                     self.commits += 1;
+                    let removed = commit.ops.iter().filter_map(|op| self.found(op)).collect();
                     commit.ops.into_iter().for_each(|op| self.apply(op));
                     StoreResponse::Committed {
                         seq: commit.seq,
-                        removed: Vec::new(),
+                        removed,
                     }
                 }
                 StoreRequest::Query { id, query } => {
@@ -69,6 +70,15 @@ impl FakeStore {
             });
         }
         responses
+    }
+
+    /// How many items a removal finds; of a node only the newest is known here.
+    fn found(&self, op: &StoreOp) -> Option<u32> {
+        let StoreOp::RemoveItems { at, ids } = op else {
+            return None;
+        };
+        let last = self.nodes.get(at).and_then(|node| node.last.as_ref());
+        Some(last.map_or(0, |last| u32::from(ids.contains(&last.id))))
     }
 
     /// Commits that are handed over and not answered.
@@ -213,6 +223,11 @@ impl FakeStore {
             StoreOp::PutSubscription { at, subscription } => {
                 if let Some(node) = self.nodes.get_mut(&at) {
                     node.subscriptions.push(subscription);
+                }
+            }
+            StoreOp::RemoveSubscription { at, subid } => {
+                if let Some(node) = self.nodes.get_mut(&at) {
+                    node.subscriptions.retain(|there| there.subid != subid);
                 }
             }
             StoreOp::PutItem { at, item, .. } => {

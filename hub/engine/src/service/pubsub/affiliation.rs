@@ -1,4 +1,4 @@
-//! Owners manage who is what to a node (XEP-0060 §8.9).
+//! Owners manage who is what to a node, and who is concerned hears of it (XEP-0060 §8.9, §8.9.4).
 
 use std::collections::HashSet;
 
@@ -6,13 +6,14 @@ use crate::{
     address::{BareJid, Jid},
     command::PubsubReply,
     effect::StoreOp,
+    event::NodeChange,
     item::Affiliation,
     node::NodeId,
     refusal::{Reason, Refusal},
-    service::{Decision, Directory},
+    service::{Decision, Directory, Recipient},
 };
 
-use super::{Asker, Pubsub, answer, change, subscribers::may_stay};
+use super::{Asker, Pubsub, answer, change, notice, subscribe::alone, subscribers::may_stay};
 
 impl Pubsub {
     pub(super) fn node_affiliations(&self, who: &Asker, id: NodeId) -> Result<Decision, Refusal> {
@@ -61,6 +62,16 @@ impl Pubsub {
             if !may_stay(node, &jid) {
                 let theirs = node.subscriptions().map(|one| &one.jid);
                 leave.extend(theirs.filter(|one| one.bare() == jid).cloned());
+            }
+            if node.config.deliver_notifications {
+                // §8.9.4
+                let kind = node.config.notification_type;
+                let told = NodeChange::Affiliation {
+                    jid: jid.clone(),
+                    affiliation,
+                };
+                let to = alone(Recipient::Account(directory.account(&jid)));
+                changed.notices.push(notice(&at, kind, told, to));
             }
             changed.ops.push(StoreOp::PutAffiliation {
                 at: at.clone(),

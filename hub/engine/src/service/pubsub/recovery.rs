@@ -227,10 +227,14 @@ impl Pubsub {
         changes
     }
 
-    /// Drops a node from memory if nothing lives there alone; whether a commit of it is under way is the caller's to know.
+    /// Drops a node from memory if nothing lives there alone; whether a commit of it is under way is the caller's to know. True
+    /// if it is not there any more, or was not before.
     pub fn evict(&mut self, at: &NodeAddress) -> bool {
-        let may = self.nodes.get(at).is_some_and(|node| node.is_evictable());
-        may && self.nodes.remove(at).is_some()
+        let may = self.nodes.get(at).is_none_or(|node| node.is_evictable());
+        if may {
+            self.nodes.remove(at);
+        }
+        may
     }
 
     fn forget(&mut self, at: &NodeAddress) {

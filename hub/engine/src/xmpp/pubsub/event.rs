@@ -1,6 +1,6 @@
 //! Notifications: the part that all receivers share, and the headers of one delivery (S23).
 //!
-//! Implements: XEP-0060 1.30 §4.3, §7.1.2.1, §7.2.2.1, §8.2.6, §8.4.2, §8.5.2, §8.8.4, §12.20; XEP-0131 1.2 §3.
+//! Implements: XEP-0060 1.30 §4.3, §7.1.2.1, §7.2.2.1, §8.2.6, §8.4.2, §8.5.2, §8.8.4, §8.9.4, §12.20; XEP-0131 1.2 §3.
 
 use bytes::Bytes;
 
@@ -10,7 +10,10 @@ use crate::{
     xmpp::{data_form::Purpose, namespace as ns, xml::Writer},
 };
 
-use super::{form::write_config, reply::subscription_name};
+use super::{
+    form::write_config,
+    reply::{affiliation_name, subscription_name},
+};
 
 /// The `<event/>` of a notification, self-contained in its namespaces.
 pub fn render_event(event: &NodeEvent) -> Bytes {
@@ -21,9 +24,14 @@ pub fn render_event(event: &NodeEvent) -> Bytes {
     };
     let mut out = Vec::with_capacity(ENVELOPE + event.at.node.as_str().len() + payload);
     let mut w = Writer::new(&mut out);
-    w.open("event").attr("xmlns", ns::PUBSUB_EVENT);
+    // §8.9.4 alone has it in the namespace of requests.
+    let (root, namespace) = match event.change {
+        NodeChange::Affiliation { .. } => ("pubsub", ns::PUBSUB),
+        _ => ("event", ns::PUBSUB_EVENT),
+    };
+    w.open(root).attr("xmlns", namespace);
     write_change(event, &mut w);
-    w.close("event");
+    w.close(root);
     out.into()
 }
 
@@ -61,6 +69,14 @@ fn write_change(event: &NodeEvent, w: &mut Writer<'_>) {
                 write_config(config, Purpose::Result, w);
             }
             w.close("configuration");
+        }
+        NodeChange::Affiliation { jid, affiliation } => {
+            w.open("affiliations").attr("node", node);
+            w.open("affiliation")
+                .attr("jid", jid.as_str())
+                .attr("affiliation", affiliation_name(*affiliation))
+                .close("affiliation");
+            w.close("affiliations");
         }
         NodeChange::Subscription { jid, state, subid } => {
             w.open("subscription")

@@ -374,6 +374,7 @@ mod s15_filters {
             changes: vec![(panel.subject.jid.clone(), Affiliation::Member)],
         };
         world.ask(&dev7, member).unwrap();
+        world.heard();
         world.publish(&dev7, "free/a", "2").unwrap();
         assert_eq!(world.heard(), ["panel@localhost: item 2"]);
     }

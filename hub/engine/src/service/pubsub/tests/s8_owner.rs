@@ -220,7 +220,13 @@ mod s8_2_configure {
             .subscribe(&device("owner"), "free/a", "owner@localhost")
             .unwrap();
         configure(&mut world, "owner", &[("access_model", "whitelist")]).unwrap();
-        assert_eq!(world.heard(), ["sub@localhost: sub@localhost None"]);
+        assert_eq!(
+            world.heard(),
+            [
+                "sub@localhost: sub@localhost is Outcast",
+                "sub@localhost: sub@localhost None"
+            ]
+        );
         world.publish(&device("owner"), "free/a", "1").unwrap();
         assert_eq!(world.heard(), ["owner@localhost: item 1"]);
     }
@@ -412,6 +418,18 @@ mod s8_9_affiliations {
         affiliate(&mut world, "owner", "owner", Affiliation::None).unwrap();
         let reply = configure(&mut world, "owner", &[("title", "x")]);
         refused(reply, Reason::Forbidden, None);
+    }
+
+    #[test]
+    fn s8_9_4_who_is_concerned_hears_of_a_change_and_only_of_a_change() {
+        let mut world = with_node(&[]);
+        affiliate(&mut world, "owner", "dev7", Affiliation::Publisher).unwrap();
+        assert_eq!(
+            world.heard(),
+            ["dev7@localhost: dev7@localhost is Publisher"]
+        );
+        affiliate(&mut world, "owner", "dev7", Affiliation::Publisher).unwrap();
+        assert_eq!(world.heard(), [""; 0]);
     }
 
     #[test]

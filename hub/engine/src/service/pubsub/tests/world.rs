@@ -186,6 +186,9 @@ impl World {
                 NodeChange::Deleted { .. } => "delete".to_owned(),
                 NodeChange::Configured(_) => "configuration".to_owned(),
                 NodeChange::Subscription { jid, state, .. } => format!("{jid} {state:?}"),
+                NodeChange::Affiliation { jid, affiliation } => {
+                    format!("{jid} is {affiliation:?}")
+                }
             };
             format!("{}: {what}", one.to)
         });

@@ -290,6 +290,15 @@ mod notifications {
                 "{EVENT}<subscription node='a/b' jid='dev7@localhost' subscription='none'/></event>"
             )
         );
+        let affiliation = NodeChange::Affiliation {
+            jid: bare("dev7@localhost"),
+            affiliation: Affiliation::Publisher,
+        };
+        assert_eq!(
+            event(affiliation),
+            "<pubsub xmlns='http://jabber.org/protocol/pubsub'><affiliations node='a/b'>\
+             <affiliation jid='dev7@localhost' affiliation='publisher'/></affiliations></pubsub>"
+        );
     }
 
     #[test]
