@@ -9,7 +9,6 @@ use std::{collections::HashMap, net::IpAddr, sync::Arc};
 use smallvec::SmallVec;
 
 use crate::{
-    account::Role,
     address::{BareJid, FullJid},
     command::{SessionId, Transport},
     mailbox::Mailbox,
@@ -44,7 +43,6 @@ struct Slot {
 struct AccountSlot {
     /// Bound sessions, oldest first.
     sessions: SmallVec<[SessionId; 1]>,
-    role: Option<Role>,
 }
 
 /// All sessions and the accounts that have had one.
@@ -120,7 +118,7 @@ impl Directory {
     }
 
     /// Makes it a session of `jid`'s account.
-    pub(super) fn bind(&mut self, id: SessionId, jid: FullJid, role: Role) {
+    pub(super) fn bind(&mut self, id: SessionId, jid: FullJid) {
         let account = service::Directory::account(self, &jid.bare());
         if let Some(session) = self.get_mut(id) {
             session.jid = Some(jid);
@@ -128,7 +126,6 @@ impl Directory {
         }
         if let Some(slot) = self.accounts.get_mut(account.0 as usize) {
             slot.sessions.push(id);
-            slot.role = Some(role);
         }
     }
 
@@ -167,11 +164,6 @@ impl Directory {
             .map_or(&[], |account| self.sessions_of(account))
     }
 
-    /// The role of an account that has had a session.
-    pub(super) fn role_of(&self, jid: &BareJid) -> Option<Role> {
-        self.accounts.get(self.known(jid)?.0 as usize)?.role
-    }
-
     /// Whether a session of the account takes messages to its bare address.
     pub(super) fn is_reachable(&self, jid: &BareJid) -> bool {
         let mut sessions = self.sessions(jid).iter();
@@ -206,7 +198,6 @@ impl service::Directory for Directory {
         let account = AccountId(u32::try_from(self.accounts.len()).unwrap_or(u32::MAX));
         self.accounts.push(AccountSlot {
             sessions: SmallVec::new(),
-            role: None,
         });
         self.by_jid.insert(jid.clone(), account);
         account
@@ -236,14 +227,13 @@ mod tests {
         };
         let first = open(&mut directory);
         let jid = FullJid::parse("a@localhost/x").unwrap();
-        directory.bind(first, jid.clone(), Role::Device);
+        directory.bind(first, jid.clone());
         assert_eq!(directory.session(&jid), Some(first));
         directory.close(first);
         let second = open(&mut directory);
         assert_eq!((second.index, directory.len()), (first.index, 1));
         assert!(directory.get(first).is_none());
         assert_eq!(directory.session(&jid), None);
-        assert_eq!(directory.role_of(&jid.bare()), Some(Role::Device));
     }
 
     #[test]

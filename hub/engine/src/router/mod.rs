@@ -119,9 +119,8 @@ pub struct Router {
     store_retry: Option<Instant>,
     started: Option<Instant>,
     stopping: bool,
-    /// Once the rules are not those of the start: the roles of accounts that have been here, to check nodes that come into
-    /// memory later.
-    roles: Option<HashMap<BareJid, Role>>,
+    /// The roles of accounts that have been here: by them the rules are held against stored subscriptions (S13).
+    roles: HashMap<BareJid, Role>,
     /// Nodes in memory, those that came first in front.
     nodes: VecDeque<NodeAddress>,
     nodes_max: usize,
@@ -167,7 +166,7 @@ impl Router {
             store_retry: None,
             started: None,
             stopping: false,
-            roles: None,
+            roles: HashMap::new(),
             nodes: VecDeque::new(),
             nodes_max: NODES_RESIDENT_MAX,
             counts: RouterStatus::default(),
@@ -235,7 +234,7 @@ impl Router {
     }
 
     /// Takes new bounds and rules (SIGHUP). Subscriptions that the rules now forbid end (S13), as far as their accounts have
-    /// been here: the role of one that never was is not known, and it is judged when it asks for something.
+    /// been here: the role of one that never was is not known, and it is judged when it comes.
     pub fn reload(&mut self, limits: Limits, access: AccessRules, classes: ClassRules, now: Now) {
         self.enter(now);
         self.budget.set(
@@ -246,18 +245,10 @@ impl Router {
         self.throttle
             .set_per_minute(limits.failed_logins_per_minute);
         self.limits = limits.clone();
-        let here = self
-            .directory
-            .all()
-            .filter_map(|(_, session)| session.jid.as_ref());
-        let here = here.filter_map(|jid| Some((jid.bare(), self.directory.role_of(&jid.bare())?)));
-        let mut roles = self.roles.take().unwrap_or_default();
-        roles.extend(here);
-        let subject = |jid: &BareJid| subject(&roles, jid);
+        let subject = |jid: &BareJid| subject(&self.roles, jid);
         let changes = self
             .pubsub
             .set_rules(access, classes, limits, &subject, &mut self.directory);
-        self.roles = Some(roles);
         for change in changes {
             self.change(change, None);
         }

@@ -6,10 +6,10 @@ use crate::{
     account::LastSeen,
     address::BareJid,
     command::{EndReason, Reply, SessionId, Transport},
-    effect::{StoreOp, Urgency},
+    effect::{StoreOp, StoreQuery, Urgency},
     event::{Event, What},
     refusal::{Reason, Refusal},
-    router::{Router, availability::Farewell, commit::After, pipeline::Ask},
+    router::{Router, availability::Farewell, commit::After, pipeline::Ask, stored::Asked},
     service::{Directory as _, presence},
 };
 
@@ -23,7 +23,9 @@ impl Router {
     ) {
         // The account may have been removed or disabled since its password was checked.
         let facts = self.residency.facts(&account).filter(|facts| facts.enabled);
-        let Some(role) = facts.map(|facts| facts.role) else {
+        let Some((role, subscriptions)) =
+            facts.map(|facts| (facts.role, facts.counts.subscriptions))
+        else {
             self.refuse(ask, Reason::NotAuthorized.into());
             return;
         };
@@ -46,10 +48,15 @@ impl Router {
             // RFC 6120 §7.7.2.2, second way: the newcomer is more likely to be alive than what it replaces.
             self.end_session(older, EndReason::Replaced);
         }
-        self.directory.bind(ask.session, jid.clone(), role);
+        self.directory.bind(ask.session, jid.clone());
         self.residency.drop_record(&account);
-        if let Some(roles) = &mut self.roles {
-            roles.insert(account.clone(), role);
+        if self.roles.insert(account.clone(), role) != Some(role) && subscriptions > 0 {
+            // S13: what it subscribed to under other rules, in an earlier life of the hub perhaps, must stand under these.
+            let query = StoreQuery::SubscriptionsOf {
+                host: None,
+                account: account.clone(),
+            };
+            self.query(query, Asked::Judge(account));
         }
         let since = self.now.wall;
         if let Some(session) = self.directory.get_mut(ask.session) {

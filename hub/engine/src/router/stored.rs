@@ -5,8 +5,9 @@ use crate::{
     address::BareJid,
     command::{AdminReply, Cursor, EndReason, Reply, RouterStatus},
     effect::{StoreAnswer, StoreFault, StoreOp, StoreResponse},
+    item::NodeSubscription,
     mailbox::Addressed,
-    node::NodeAddress,
+    node::{NodeAddress, NodeId},
     refusal::{Reason, Refusal},
     router::{
         Router, STORE_RETRY,
@@ -23,11 +24,16 @@ type Then = Box<dyn FnOnce(StoreAnswer) -> Result<Reply, Refusal> + Send>;
 /// What a question to the store was for.
 pub(super) enum Asked {
     Load(Need),
-    Read { ask: Ask, then: Then },
+    Read {
+        ask: Ask,
+        then: Then,
+    },
     Offline(Cursor),
     Owed(Cursor),
     Accounts(Ask),
     Totals(Ask),
+    /// What an account that has come is subscribed to.
+    Judge(BareJid),
 }
 
 impl Router {
@@ -158,6 +164,11 @@ impl Router {
                 self.hand_over_alarms(cursor, alarms)
             }
             (Asked::Offline(cursor) | Asked::Owed(cursor), _) => self.give_up(cursor),
+            (Asked::Judge(account), Ok(StoreAnswer::Subscriptions(list))) => {
+                self.judge(&account, list)
+            }
+            // Asked again at the account's next session.
+            (Asked::Judge(account), _) => drop(self.roles.remove(&account)),
         }
     }
 
@@ -209,10 +220,21 @@ impl Router {
         }
     }
 
-    /// Ends what rules that changed while the node was not in memory forbid (S13).
+    /// Ends what the rules forbid an account that has come, of what it is subscribed to (S13). Nodes that are not in memory
+    /// are judged when they come.
+    fn judge(&mut self, account: &BareJid, list: Vec<(NodeId, NodeSubscription)>) {
+        let Some(subject) = subject(&self.roles, account) else {
+            return;
+        };
+        let nodes: Vec<_> = list.into_iter().map(|(node, _)| node).collect();
+        for change in self.pubsub.judge(&subject, &nodes, &mut self.directory) {
+            self.change(change, None);
+        }
+    }
+
+    /// Ends what the rules forbid among a node's subscriptions: they may be other rules than when it was last in memory (S13).
     fn recheck(&mut self, at: &NodeAddress) {
-        let Some(roles) = &self.roles else { return };
-        let subject = |jid: &BareJid| subject(roles, jid);
+        let subject = |jid: &BareJid| subject(&self.roles, jid);
         if let Some(change) = self.pubsub.recheck(at, &subject, &mut self.directory) {
             self.change(change, None);
         }
@@ -271,6 +293,7 @@ impl Router {
     /// The account's removal is stored: those who saw it see its sessions go.
     fn forget_account(&mut self, account: &BareJid, watchers: Vec<BareJid>) {
         self.pubsub.account_removed(account);
+        self.roles.remove(account);
         self.residency.put_roster(
             account,
             Roster {

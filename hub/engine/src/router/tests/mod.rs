@@ -113,6 +113,17 @@ impl World {
         }
     }
 
+    /// The hub starts anew with other settings, on the same store.
+    fn restart(&mut self, settings: RouterSettings) {
+        let store = std::mem::take(&mut self.store);
+        let asked = self.asked;
+        *self = Self {
+            asked,
+            ..Self::with(settings)
+        };
+        self.store = store;
+    }
+
     fn pass(&mut self, secs: u64) {
         self.now.mono = self.now.mono + Duration::from_secs(secs);
         self.now.wall = Timestamp::from_micros(self.now.wall.micros() + secs as i64 * 1_000_000);

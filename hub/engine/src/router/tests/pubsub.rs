@@ -271,6 +271,36 @@ fn s13_new_rules_hold_for_nodes_that_were_not_in_memory_too() {
 }
 
 #[test]
+fn s13_rules_hold_for_subscriptions_of_an_earlier_life_of_the_hub() {
+    for node_comes_first in [true, false] {
+        let (mut world, ..) = fleet();
+        world.restart(RouterSettings {
+            access: closed(),
+            ..settings()
+        });
+        let mut device = world.online("dev7", "x", 0);
+        if node_comes_first {
+            world.ask(device, publish("devices/dev7/log", 1));
+        }
+        let operator = world.online("op", "console", 0);
+        world.hush(&[device, operator]);
+        world.ask(device, publish("devices/dev7/log", 2));
+        let heard = world.hear(operator);
+        assert!(heard.len() <= 1, "no item: {heard:?}");
+        world.restart(settings());
+        device = world.online("dev7", "x", 0);
+        let operator = world.online("op", "console", 0);
+        world.hush(&[device, operator]);
+        world.ask(device, publish("devices/dev7/log", 3));
+        assert_eq!(
+            world.hear(operator),
+            [""; 0],
+            "it has ended in the store too"
+        );
+    }
+}
+
+#[test]
 fn nodes_beyond_the_bound_wait_on_the_disk_and_come_back_when_they_are_needed() {
     let (mut world, device, operator) = fleet();
     world.router.nodes_max = 3;

@@ -8,9 +8,9 @@ use crate::{
     effect::{
         AccountCounts, StoreAnswer, StoreFault, StoreOp, StoreQuery, StoreRequest, StoreResponse,
     },
-    item::{Item, NodeRecord},
+    item::{Item, NodeRecord, NodeSubscription},
     message::Message,
-    node::NodeAddress,
+    node::{NodeAddress, NodeId},
     time::Timestamp,
 };
 use std::sync::Arc;
@@ -239,6 +239,14 @@ impl FakeStore {
         }
     }
 
+    fn subscriptions_of(&self, account: &BareJid) -> Vec<(NodeId, NodeSubscription)> {
+        let all = self.nodes.iter().flat_map(|(at, node)| {
+            let of_node = node.subscriptions.iter();
+            of_node.map(|one| (at.node.clone(), one.clone()))
+        });
+        all.filter(|(_, one)| one.jid.bare() == *account).collect()
+    }
+
     fn query(&self, query: StoreQuery) -> StoreAnswer {
         match query {
             StoreQuery::Boot => StoreAnswer::Boot {
@@ -249,6 +257,7 @@ impl FakeStore {
                 let counts = AccountCounts {
                     offline: self.offline_count(&jid) as u32,
                     owed: self.owed.get(&jid).map_or(0, Vec::len) as u32,
+                    subscriptions: self.subscriptions_of(&jid).len() as u32,
                     ..AccountCounts::default()
                 };
                 StoreAnswer::Account(self.accounts.get(&jid).cloned().map(Box::new), counts)
@@ -273,6 +282,9 @@ impl FakeStore {
                     Some((at.node.clone(), affiliation))
                 };
                 StoreAnswer::Affiliations(self.nodes.iter().filter_map(of).collect())
+            }
+            StoreQuery::SubscriptionsOf { account, .. } => {
+                StoreAnswer::Subscriptions(self.subscriptions_of(&account))
             }
             StoreQuery::Accounts { after, max } => {
                 let later = self

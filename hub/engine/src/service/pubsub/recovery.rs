@@ -8,7 +8,7 @@ use crate::{
     item::{Affiliation, NodeSubscription, SubscriptionState},
     limits::Limits,
     message::MessageKind,
-    node::{Filter, NodeAddress},
+    node::{Filter, NodeAddress, NodeId},
     service::{Change, Directory},
 };
 
@@ -158,6 +158,21 @@ impl Pubsub {
         places.sort();
         for at in places {
             changes.extend(self.recheck(&at, roles, directory));
+        }
+        changes
+    }
+
+    /// Ends what the rules forbid one account, among its filters and at those of `nodes` that are in memory.
+    pub fn judge(
+        &mut self,
+        who: &Subject,
+        nodes: &[NodeId],
+        directory: &mut dyn Directory,
+    ) -> Vec<Change> {
+        let only = |jid: &BareJid| (*jid == who.jid).then(|| who.clone());
+        let mut changes = self.end_forbidden_filters(&only, directory);
+        for node in nodes {
+            changes.extend(self.recheck(&NodeAddress::of_service(node.clone()), &only, directory));
         }
         changes
     }
