@@ -125,6 +125,8 @@ pub enum Command {
     Send(Message),
     /// Routes a query to another entity, or an answer. No answer; an error comes as an event.
     Query(Iq),
+    /// The same for a question that may be asked only by who sees the presence of the account it is addressed to (XEP-0012 §4).
+    QueryOfPresence(Iq),
     /// Last activity of an account or resource (XEP-0012). Answer: [`Reply::Activity`].
     Activity { of: Jid },
     /// What may be known of an account (XEP-0030): whether it exists and which resources are here. Answer: [`Reply::Described`].

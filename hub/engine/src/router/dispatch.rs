@@ -110,7 +110,9 @@ impl Router {
             let ask = self.ask(id, parked.token);
             match parked.command {
                 Command::Send(message) => self.bounce_message(id, &message, &store_failed()),
-                Command::Query(iq) => self.bounce_iq(id, &iq, &store_failed()),
+                Command::Query(iq) | Command::QueryOfPresence(iq) => {
+                    self.bounce_iq(id, &iq, &store_failed())
+                }
                 Command::Detach(reason) => self.leave_session(id, reason),
                 Command::SignedIn { .. }
                 | Command::Announce(_)
@@ -194,6 +196,7 @@ impl Router {
             (
                 Command::Send(_)
                 | Command::Query(_)
+                | Command::QueryOfPresence(_)
                 | Command::Announce(_)
                 | Command::Direct { .. },
                 None,
@@ -230,6 +233,7 @@ impl Router {
             Command::RemoveContact { jid } => self.remove_contact(ask, own, &jid),
             Command::Send(message) => self.send(ask, own, message),
             Command::Query(iq) => self.route_iq(ask.session, own, iq),
+            Command::QueryOfPresence(iq) => self.route_iq_of_presence(ask.session, own, iq),
             Command::Activity { of } => self.activity(ask, own, &of),
             Command::Describe { account } => self.describe(ask, Some(own), &account),
             Command::ChangeCredentials(credentials) => {

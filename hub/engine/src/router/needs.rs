@@ -45,7 +45,10 @@ impl Router {
                 needs
             }
             (
-                Command::Announce(_) | Command::GetRoster { .. } | Command::SetContact { .. },
+                Command::QueryOfPresence(_)
+                | Command::Announce(_)
+                | Command::GetRoster { .. }
+                | Command::SetContact { .. },
                 Some(own),
             )
             | (Command::Continue(_), Some(own)) => smallvec![Need::Roster(own)],

@@ -161,6 +161,20 @@ impl Router {
         self.bounce_iq(id, &iq, &reason.into());
     }
 
+    /// XEP-0012 §4: who does not see the account must not learn through its resources when it was last active.
+    pub(super) fn route_iq_of_presence(&mut self, id: SessionId, own: &FullJid, iq: Iq) {
+        let bare = iq.to.bare();
+        if self.is_ours(&bare) && !self.may_see(&own.bare(), &bare) {
+            let asked = Iq {
+                from: own.clone().into(),
+                ..iq
+            };
+            self.bounce_iq(id, &asked, &Reason::Forbidden.into());
+        } else {
+            self.route_iq(id, own, iq);
+        }
+    }
+
     pub(super) fn bounce_iq(&mut self, to: SessionId, iq: &Iq, refusal: &Refusal) {
         if let Some(event) = bounce::iq(iq, refusal) {
             self.post

@@ -65,15 +65,14 @@ pub fn fate(kind: MessageKind, hints: Hints, to: Addressee) -> Fate {
     }
 }
 
-/// Whether the absent account should find it later. What asks not to be kept, or says nothing, is dropped: the sender is
-/// not bothered with an error for a passing chat state (XEP-0160 §3, XEP-0334 §4.3).
+/// Whether the absent account should find it later: XEP-0160 §3 keeps all `normal` and `chat` messages, with or without a body,
+/// but for a chat state alone. That, and what asks not to be kept, is dropped: the sender is not bothered with an error for a
+/// passing state (XEP-0334 §4.3).
 fn kept(kind: MessageKind, hints: Hints) -> Fate {
     if hints.no_store || (hints.chat_state_only && kind == MessageKind::Chat && !hints.store) {
         Fate::Ignore
-    } else if hints.body || hints.store {
-        Fate::Keep
     } else {
-        Fate::Refuse
+        Fate::Keep
     }
 }
 
@@ -119,7 +118,7 @@ mod tests {
         let away = Addressee::Bare { reachable: false };
         for (hints, expected) in [
             (BODY, Fate::Keep),
-            (none, Fate::Refuse),
+            (none, Fate::Keep),
             (
                 Hints {
                     no_store: true,

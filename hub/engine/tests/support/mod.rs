@@ -256,6 +256,9 @@ impl Hub {
                 status: Some("at <home>".into()),
             }),
             Command::Activity { .. } => Err(Reason::Forbidden.into()),
+            Command::Describe { account } if account.local() == Some("paris") => {
+                Err(Reason::ServiceUnavailable.into())
+            }
             Command::Describe { .. } => Ok(Reply::Described {
                 role: Role::Device,
                 resources: Vec::new(),

@@ -425,6 +425,24 @@ fn xep0012_activity_is_for_those_who_see_the_account() {
 }
 
 #[test]
+fn xep0012_s4_a_resource_is_asked_only_by_who_sees_its_account() {
+    let (mut world, romeo, juliet) = couple();
+    let stranger = world.online("stranger", "x", 0);
+    world.hear(stranger);
+    let ask = || {
+        let Command::Query(iq) = iq("juliet@localhost/b", IqKind::Get) else {
+            panic!("a query")
+        };
+        Command::QueryOfPresence(iq)
+    };
+    world.ask(stranger, ask());
+    assert_eq!(world.hear(stranger), ["iq error from juliet@localhost/b"]);
+    assert_eq!(world.hear(juliet), [""; 0]);
+    world.ask(romeo, ask());
+    assert_eq!(world.hear(juliet), ["iq get from romeo@localhost/a"]);
+}
+
+#[test]
 fn xep0030_an_account_is_described_to_those_who_see_it() {
     let (mut world, romeo, _) = couple();
     world.account("stranger");

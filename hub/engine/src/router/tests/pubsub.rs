@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     access::{Action, Rule, Who},
     class::Class,
-    command::{Field, NewItem, PubsubAction, PubsubRequest},
+    command::{Field, NewItem, PageRequest, PubsubAction, PubsubRequest},
     event::{NodeChange, NodeEvent},
     item::Item,
     limits::FANOUT_SLICE,
@@ -171,6 +171,35 @@ fn xep0060_s7_2_3_2_what_is_not_there_cannot_be_retracted_and_nobody_hears_of_it
     world.ask(device, retract("devices/dev7/log", 0));
     assert_eq!(world.hear(device), ["done"]);
     assert_eq!(world.hear(operator), ["node devices/dev7/log"]);
+}
+
+#[test]
+fn xep0059_s2_4_a_page_from_nowhere_is_not_found_and_one_that_cannot_be_read_is_to_be_asked_again()
+{
+    let (mut world, _, operator) = fleet();
+    let items = || {
+        ask_pubsub(PubsubAction::Items {
+            node: node("devices/dev7/log"),
+            ids: Vec::new(),
+            max: None,
+            subid: None,
+            page: Some(PageRequest {
+                max: Some(5),
+                after: Some("gone".into()),
+                ..PageRequest::default()
+            }),
+        })
+    };
+    // What it subscribes to has just changed: its facts come back with this one.
+    let own = PubsubAction::DefaultConfig;
+    world.request(operator, ask_pubsub(own)).unwrap();
+    for (lost, reason) in [
+        (true, Reason::ItemNotFound),
+        (false, Reason::ResourceConstraint),
+    ] {
+        (world.store.lost, world.store.blind) = (lost, true);
+        assert_eq!(world.request(operator, items()).unwrap_err().reason, reason);
+    }
 }
 
 #[test]

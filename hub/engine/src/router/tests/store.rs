@@ -30,6 +30,8 @@ pub(super) struct FakeStore {
     pub(super) failing: bool,
     /// Queries fail.
     pub(super) blind: bool,
+    /// The place that a page is to begin at is not known.
+    pub(super) lost: bool,
     pub(super) commits: usize,
     pub(super) queries: usize,
 }
@@ -60,7 +62,9 @@ impl FakeStore {
                 }
                 StoreRequest::Query { id, query } => {
                     self.queries += 1;
-                    let answer = if self.blind {
+                    let answer = if self.lost {
+                        Err(StoreFault::NotFound)
+                    } else if self.blind {
                         Err(StoreFault::Failed("unreadable".into()))
                     } else {
                         Ok(self.query(query))

@@ -11,6 +11,7 @@ use crate::{
     event::{Event, What},
     mailbox::{Addressed, SubscriptionTag},
     message::Iq,
+    refusal::Reason,
     time::Timestamp,
     xmpp::{
         disco, last, message, presence, roster,
@@ -34,6 +35,16 @@ impl Bound {
         let to = Some(self.jid.as_str());
         let reply = match &answer.result {
             Ok(reply) => reply,
+            // XEP-0030 §8: of an account that does not exist or may not be seen there are no items; its info is an error.
+            Err(refusal)
+                if asked == Asked::AccountItems && refusal.reason == Reason::ServiceUnavailable =>
+            {
+                let mut w = Writer::new(out);
+                open_result(&mut w, id, from, to);
+                disco::write_account_items(&[], &mut w);
+                w.close("iq");
+                return;
+            }
             Err(refusal) => {
                 return write_error(StanzaName::Iq, Some(id), from, to, refusal, out);
             }

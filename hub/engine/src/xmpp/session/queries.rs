@@ -270,7 +270,12 @@ impl Bound {
         }
         let id = request.stanza.id.unwrap_or_default();
         let iq = self.routed(request.stanza, to.clone(), request.kind, id);
-        self.tell(Command::Query(iq), around, out);
+        let command = if (request.child.namespace(), request.child.name()) == (ns::LAST, "query") {
+            Command::QueryOfPresence(iq)
+        } else {
+            Command::Query(iq)
+        };
+        self.tell(command, around, out);
         Ok(())
     }
 
