@@ -285,6 +285,35 @@ mod tests {
     }
 
     #[test]
+    fn s13_one_rule_of_the_file_opens_everything_to_everybody() {
+        let rules = AccessRules::new(vec![Rule::new(Who::All, Actions::ALL, "#", true).unwrap()]);
+        for role in [Role::Device, Role::Operator, Role::Service, Role::Admin] {
+            let who = subject("dev7", role);
+            for action in Action::ALL {
+                for node in [
+                    "x",
+                    "devices/dev8/temp",
+                    "alarms/fire",
+                    "$SYS/load",
+                    "urn:x#y",
+                ] {
+                    assert_eq!(
+                        rules.on_node(&who, action, node),
+                        Verdict::Allow,
+                        "{role:?} {action:?} {node}"
+                    );
+                }
+            }
+            for filter in ["#", "+/+", "devices/#", "commands/+/set", "$SYS/#"] {
+                assert!(
+                    rules.on_filter(&who, &Filter::parse(filter).unwrap()),
+                    "{role:?} {filter}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn s14_a_name_that_reads_as_a_wildcard_matches_nothing() {
         let rules = AccessRules::new(Vec::new());
         for name in ["+", "#", "a+b"] {
