@@ -346,34 +346,54 @@ impl Executor {
         })))
     }
 
+    /// The newest items, oldest first; an answer of the service holds some hundreds, so they are read page by page, backwards.
     async fn list_items(&mut self, node: &str, max: u32) -> Result<Response, Refusal> {
         let node = parse_node(node)?;
-        let max = Some(max.min(ITEMS_MAX));
-        let action = PubsubAction::Items {
-            node,
-            ids: Vec::new(),
-            max,
-            subid: None,
-            page: None,
-        };
-        match self.pubsub(action).await? {
-            PubsubReply::Items { items, .. } => Ok(Response::Items(
-                items
-                    .iter()
-                    .map(|item| ItemInfo {
-                        id: item.id.to_string(),
-                        publisher: item.publisher.to_string(),
-                        published: item.published.to_string(),
-                        class: item.class.name().to_owned(),
-                        payload: item
-                            .payload
-                            .as_ref()
-                            .map(|payload| String::from_utf8_lossy(&payload.bytes).into_owned()),
-                    })
-                    .collect(),
-            )),
-            _ => Err(unexpected()),
+        let max = max.min(ITEMS_MAX) as usize;
+        let mut newest_first = Vec::new();
+        let mut before = Some("".into());
+        while let Some(mark) = before.take()
+            && newest_first.len() < max
+        {
+            let page = PageRequest {
+                max: u32::try_from(max - newest_first.len()).ok(),
+                before: Some(mark),
+                ..PageRequest::default()
+            };
+            let action = PubsubAction::Items {
+                node: node.clone(),
+                ids: Vec::new(),
+                max: None,
+                subid: None,
+                page: Some(page),
+            };
+            let items = match self.pubsub(action).await {
+                Ok(PubsubReply::Items { items, .. }) => items,
+                Ok(_) => return Err(unexpected()),
+                // The item that the page was to stand before has just been removed, and the older ones with it.
+                Err(refusal)
+                    if refusal.reason == Reason::ItemNotFound && !newest_first.is_empty() =>
+                {
+                    break;
+                }
+                Err(refusal) => return Err(refusal),
+            };
+            before = items.first().map(|item| item.id.as_str().into());
+            newest_first.extend(items.iter().rev().map(|item| {
+                ItemInfo {
+                    id: item.id.to_string(),
+                    publisher: item.publisher.to_string(),
+                    published: item.published.to_string(),
+                    class: item.class.name().to_owned(),
+                    payload: item
+                        .payload
+                        .as_ref()
+                        .map(|payload| String::from_utf8_lossy(&payload.bytes).into_owned()),
+                }
+            }));
         }
+        newest_first.reverse();
+        Ok(Response::Items(newest_first))
     }
 
     async fn publish(
