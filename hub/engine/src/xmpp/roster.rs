@@ -86,12 +86,12 @@ fn too_long() -> Refusal {
 }
 
 /// Writes the roster. `None`: the client's version is the newest, so there is nothing in the result (§2.6.3).
-/// `version` only for a client that speaks of versions (§2.6.2).
-pub fn write(contacts: Option<&[Contact]>, version: Option<&str>, w: &mut Writer<'_>) {
+/// The version is always said, whether or not the client speaks of versions.
+pub fn write(contacts: Option<&[Contact]>, version: &str, w: &mut Writer<'_>) {
     let Some(contacts) = contacts else { return };
     w.open("query")
         .attr("xmlns", ns::ROSTER)
-        .attr_opt("ver", version);
+        .attr("ver", version);
     for contact in contacts.iter().filter(|contact| contact.listed) {
         write_item(contact, w);
     }
@@ -99,17 +99,15 @@ pub fn write(contacts: Option<&[Contact]>, version: Option<&str>, w: &mut Writer
 }
 
 /// Writes a push (§2.1.6): without `from`, which means the account itself.
-pub fn write_push(push: &RosterPush, versioned: bool, id: &str, to: &str, out: &mut Vec<u8>) {
+pub fn write_push(push: &RosterPush, id: &str, to: &str, out: &mut Vec<u8>) {
     let mut w = Writer::new(out);
     w.open("iq")
         .attr("type", "set")
         .attr("id", id)
         .attr("to", to)
         .open("query")
-        .attr("xmlns", ns::ROSTER);
-    if versioned {
-        w.attr("ver", &push.version.to_string());
-    }
+        .attr("xmlns", ns::ROSTER)
+        .attr("ver", &push.version.to_string());
     match push.contact.as_ref().filter(|contact| contact.listed) {
         Some(contact) => write_item(contact, &mut w),
         None => {

@@ -24,10 +24,8 @@ pub(super) enum Asked {
     Bind,
     /// Something that is answered by an empty result.
     Done,
-    /// The roster, by a client that does not speak of versions.
+    /// The roster.
     Roster,
-    /// The roster, by one that does.
-    RosterVersioned,
     /// Last activity.
     Activity,
     /// disco#info of an account.
@@ -41,14 +39,13 @@ pub(super) enum Asked {
 }
 
 impl Asked {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 11] = [
         Self::Nothing,
         Self::SignIn,
         Self::Register,
         Self::Bind,
         Self::Done,
         Self::Roster,
-        Self::RosterVersioned,
         Self::Activity,
         Self::AccountInfo,
         Self::AccountItems,

@@ -38,8 +38,6 @@ pub(super) struct Bound {
     pub(super) owed: u16,
     /// Pings and pushes sent.
     numbers: u32,
-    /// Whether the client speaks of roster versions (RFC 6121 §2.6.2).
-    pub(super) versions: bool,
     /// Whether the link is encrypted.
     pub(super) secure: bool,
     /// The peer has closed its side, and waits for answers (RFC 6120 §4.4).
@@ -67,7 +65,6 @@ impl Bound {
             changing: None,
             owed: 0,
             numbers: 0,
-            versions: false,
             secure,
             has_left: false,
         }

@@ -52,11 +52,8 @@ impl Bound {
         let mut w = Writer::new(out);
         open_result(&mut w, id, from, to);
         match (asked, reply) {
-            (Asked::Roster, Reply::Roster { contacts, .. }) => {
-                roster::write(contacts.as_deref(), None, &mut w);
-            }
-            (Asked::RosterVersioned, Reply::Roster { contacts, version }) => {
-                roster::write(contacts.as_deref(), Some(version), &mut w);
+            (Asked::Roster, Reply::Roster { contacts, version }) => {
+                roster::write(contacts.as_deref(), version, &mut w);
             }
             (Asked::Activity, Reply::Activity { seconds, status }) => {
                 last::write(*seconds, status.as_deref(), &mut w);
@@ -104,7 +101,7 @@ impl Bound {
             }
             What::Subscription(stanza) => presence::write_handshake(stanza, out),
             What::Roster(push) => {
-                roster::write_push(push, self.versions, &id, self.jid.as_str(), out);
+                roster::write_push(push, &id, self.jid.as_str(), out);
             }
             What::Node(node) => service::write_event(event, node, to, tag, delay, around, out),
         }

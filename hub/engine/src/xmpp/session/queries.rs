@@ -83,14 +83,7 @@ impl Bound {
             (ns::ROSTER, "query") => {
                 let command = roster::read(request.child, request.kind)?;
                 let asked = match &command {
-                    Command::GetRoster { version } => {
-                        self.versions = version.is_some();
-                        if self.versions {
-                            Asked::RosterVersioned
-                        } else {
-                            Asked::Roster
-                        }
-                    }
+                    Command::GetRoster { .. } => Asked::Roster,
                     _ => Asked::Done,
                 };
                 self.ask(asked, request.stanza, request.to, command, around, out);
@@ -267,6 +260,10 @@ impl Bound {
         );
         if of_our_account && answered_here {
             return self.query_of_account(request, around, out);
+        }
+        // RFC 6121 §2.3.3: a roster is its own account's to see and to change, whether or not there is such an account.
+        if of_our_account && request.child.is("query", ns::ROSTER) {
+            return Err(Reason::Forbidden.into());
         }
         let id = request.stanza.id.unwrap_or_default();
         let iq = self.routed(request.stanza, to.clone(), request.kind, id);
