@@ -67,7 +67,7 @@ pub fn read(stanza: &Stanza<'_>, from: Jid, kind: PresenceKind, at: Timestamp) -
 }
 
 fn show(presence: Element<'_>) -> Result<Show, Refusal> {
-    let Some(show) = presence.child("show", ns::CLIENT) else {
+    let Some(show) = single(presence, "show")? else {
         return Ok(Show::Online);
     };
     Ok(match &*show.text() {
@@ -82,14 +82,23 @@ fn show(presence: Element<'_>) -> Result<Show, Refusal> {
 
 /// RFC 6121 §4.7.2.3: an integer from -128 to 127, without it 0.
 fn priority(presence: Element<'_>) -> Result<i8, Refusal> {
-    presence
-        .child("priority", ns::CLIENT)
-        .map_or(Ok(0), |priority| {
-            let text = priority.text();
-            text.trim().parse().map_err(|_| {
-                Refusal::new(Reason::BadRequest).say("priority is a number from -128 to 127")
-            })
+    single(presence, "priority")?.map_or(Ok(0), |priority| {
+        let text = priority.text();
+        text.trim().parse().map_err(|_| {
+            Refusal::new(Reason::BadRequest).say("priority is a number from -128 to 127")
         })
+    })
+}
+
+/// RFC 6121 §4.7.2.1, §4.7.2.3: at most one of them, or contacts would read different things.
+fn single<'t>(presence: Element<'t>, name: &str) -> Result<Option<Element<'t>>, Refusal> {
+    let mut found = presence
+        .children()
+        .filter(|child| child.is(name, ns::CLIENT));
+    match (found.next(), found.next()) {
+        (_, Some(_)) => Err(Refusal::new(Reason::BadRequest).say("at most one show, one priority")),
+        (one, None) => Ok(one),
+    }
 }
 
 /// Writes a presence for one of those who see it; `shared` is what [`render_shared`] made of it.
@@ -180,11 +189,13 @@ mod tests {
     }
 
     #[test]
-    fn s4_7_1_an_unknown_type_and_an_unknown_show_are_bad_requests() {
+    fn s4_7_an_unknown_type_and_an_unknown_show_or_two_are_bad_requests() {
         for xml in [
             "<presence type='available'/>",
             "<presence type=''/>",
             "<presence><show>busy</show></presence>",
+            "<presence><show>away</show><show>dnd</show></presence>",
+            "<presence><priority>1</priority><priority>2</priority></presence>",
         ] {
             assert_eq!(
                 word_of(xml).unwrap_err().reason,
