@@ -10,6 +10,7 @@
 //! | `tests/kill_nine.rs` | what the hub answered survives `kill -9` |
 //! | `interop/` | clients that nobody here wrote get on with the hub |
 
+pub mod client;
 pub mod conformance;
 pub mod imports;
 pub mod source;
