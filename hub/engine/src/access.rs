@@ -184,7 +184,6 @@ impl AccessRules {
         .collect();
         let defaults = [
             (Who::Role(Role::Admin), Actions::ALL, "#", true),
-            (Who::Role(Role::Admin), Actions::ALL, "$SYS/#", true),
             (operator(), subscribe, "#", true),
             (operator(), write, "commands/#", true),
             (operator(), write, "alarms/#", true),
@@ -207,7 +206,7 @@ impl AccessRules {
         let first = self.0.iter().find(|rule| {
             rule.actions.contains(action)
                 && rule.concerns(subject)
-                && rule.filter(subject).is_some_and(|on| on.matches(node))
+                && rule.filter(subject).is_some_and(|on| on.contains(node))
         });
         match first {
             Some(rule) if rule.allow => Verdict::Allow,

@@ -138,11 +138,13 @@ impl Filter {
         self.0.split('/')
     }
 
-    /// Whether `node` is in the set.
+    /// Whether a subscription to the filter reaches `node`.
     pub fn matches(&self, node: &str) -> bool {
-        if node.starts_with('$') && self.starts_with_wildcard() {
-            return false;
-        }
+        !(node.starts_with('$') && self.starts_with_wildcard()) && self.contains(node)
+    }
+
+    /// Whether `node` is in the set, names that begin with `$` like all others: the `on` of a rule is read so (S13).
+    pub fn contains(&self, node: &str) -> bool {
         let mut names = node.split('/');
         for level in self.levels() {
             if level == "#" {
@@ -160,11 +162,8 @@ impl Filter {
         matches!(self.levels().next(), Some("+" | "#"))
     }
 
-    /// Whether every name in `other` is in this set too (S15).
+    /// Whether this set [contains](Self::contains) every name in `other` (S15).
     pub fn covers(&self, other: &Self) -> bool {
-        if self.starts_with_wildcard() && other.0.starts_with('$') {
-            return false;
-        }
         let (mut mine, mut theirs) = (self.levels(), other.levels());
         loop {
             match (mine.next(), theirs.next()) {
@@ -177,14 +176,8 @@ impl Filter {
         }
     }
 
-    /// Whether some name is in both sets (S15).
+    /// Whether both sets [contain](Self::contains) some name (S15).
     pub fn overlaps(&self, other: &Self) -> bool {
-        let dollar = |filter: &Self| filter.0.starts_with('$');
-        if (self.starts_with_wildcard() && dollar(other))
-            || (other.starts_with_wildcard() && dollar(self))
-        {
-            return false;
-        }
         let (mut mine, mut theirs) = (self.levels(), other.levels());
         loop {
             match (mine.next(), theirs.next()) {
@@ -251,7 +244,7 @@ mod tests {
             ("a/+", "a/#", false),
             ("a/+", "a/+", true),
             ("a/b", "a/+", false),
-            ("#", "$SYS/#", false),
+            ("#", "$SYS/#", true),
             ("#", "#", true),
             ("+/b", "a/b", true),
         ] {
@@ -267,7 +260,7 @@ mod tests {
             ("a/b", "a/c", false),
             ("a/+/c", "a/b/#", true),
             ("a/+", "a/b/c", false),
-            ("#", "$SYS/#", false),
+            ("#", "$SYS/#", true),
         ] {
             assert_eq!(filter(one).overlaps(&filter(two)), is, "{one} {two}");
             assert_eq!(filter(two).overlaps(&filter(one)), is, "{two} {one}");

@@ -1,3 +1,7 @@
 //! XMPP: bytes to stanzas to commands, and back.
 
+pub mod framing;
+pub mod namespace;
 pub mod sasl;
+pub mod stream_error;
+pub mod xml;

@@ -1,0 +1,112 @@
+//! The configuration as text: `config show`, and the reference of all keys, `docs/configuration.md`.
+
+use super::keys::{KEYS, Key, SECTIONS};
+use super::rules::{ACCESS_KEYS, CLASS_KEYS, RuleKey};
+use super::{AccessRule, ClassRule, Config};
+
+impl Config {
+    /// The effective configuration, defaults filled in, as TOML that loads again as the same configuration.
+    pub fn to_toml_with_defaults(&self) -> String {
+        let mut toml = String::new();
+        let sections = SECTIONS.iter().map(|(section, _)| *section);
+        for section in [""].into_iter().chain(sections) {
+            if !section.is_empty() {
+                toml.push_str(&format!("\n[{section}]\n"));
+            }
+            for key in keys_of(section) {
+                match (key.show)(self) {
+                    Some(value) => toml.push_str(&format!("{} = {value}\n", key.name)),
+                    None => toml.push_str(&format!("# {} is not set\n", key.name)),
+                }
+            }
+        }
+        let classes = self.classes.iter().map(ClassRule::to_toml);
+        let access = self.access.iter().map(AccessRule::to_toml);
+        for rule in classes.chain(access) {
+            toml.push('\n');
+            toml.push_str(&rule);
+        }
+        toml
+    }
+
+    /// The reference of all keys in Markdown, as it stands in `docs/configuration.md`.
+    pub fn reference() -> String {
+        let defaults = Config::default();
+        let mut page = String::from(PREFACE);
+        page.push_str("\n## At the top of the file\n\n");
+        key_table(&mut page, "", &defaults);
+        for (section, about) in SECTIONS {
+            page.push_str(&format!("\n## [{section}]\n\n{about}\n\n"));
+            key_table(&mut page, section, &defaults);
+        }
+        page.push_str(&format!("\n## [[class]]\n\n{CLASS_PREFACE}\n\n"));
+        rule_table(&mut page, &CLASS_KEYS);
+        page.push_str(&format!("\n## [[access]]\n\n{ACCESS_PREFACE}\n\n"));
+        rule_table(&mut page, &ACCESS_KEYS);
+        page
+    }
+}
+
+const PREFACE: &str = "\
+# Configuration
+
+<!-- Made from hub/src/config/keys.rs and rules.rs: a test compares. To write it anew:
+     LEVERET_WRITE_DOCS=1 cargo test -p leveret-hub configuration_page -->
+
+One TOML file, named by `leveret --config FILE` or by `LEVERET_CONFIG`. Every key is optional, and without a file all have
+their defaults. A key that is not on this page is an error, told with its line and the nearest known key.
+`leveret config check` validates a file, `leveret config show` prints what is in force.
+
+Relative paths are relative to the folder of the file. A number of bytes is an integer, or text with one of the units K, M
+and G (of 1024): `\"128M\"`. A length of time is text with one of the units ms, s, m, h, d and w: `\"5s\"`.
+";
+
+const CLASS_PREFACE: &str = "\
+Delivery classes by node: what happens to a slow or absent subscriber, and how soon the disk is touched. Any number of rules; the
+first whose `on` matches decides. Where none does, a node that keeps one item is state, and all else is event.
+
+```toml
+[[class]]
+on = \"devices/+/fall\"
+class = \"alarm\"
+```";
+
+const ACCESS_PREFACE: &str = "\
+Who may do what, where. Any number of rules, tried in order before the defaults; the first whose `who`, `do` and `on` all match
+decides. The defaults: a device owns `devices/<its name>/#` and hears `commands/<its name>/#`, operators read all and write `commands/#` and
+`alarms/#`, nobody else anything.
+
+```toml
+[[access]]
+who = \"role:device\"
+do = [\"publish\", \"subscribe\", \"create\"]
+on = \"sites/%u/#\"
+```";
+
+fn keys_of(section: &str) -> impl Iterator<Item = &'static Key> {
+    KEYS.iter().filter(move |key| key.section == section)
+}
+
+fn key_table(page: &mut String, section: &str, defaults: &Config) {
+    page.push_str("| key | default | expects | meaning |\n|---|---|---|---|\n");
+    for key in keys_of(section) {
+        let default = match (key.show)(defaults) {
+            Some(value) => format!("`{value}`"),
+            None => "not set".to_owned(),
+        };
+        table_row(page, key.name, &default, &key.form.to_string(), key.meaning);
+    }
+}
+
+fn rule_table(page: &mut String, keys: &[RuleKey]) {
+    page.push_str("| key | default | expects | meaning |\n|---|---|---|---|\n");
+    for key in keys {
+        let default = key.default.unwrap_or("must be given");
+        table_row(page, key.name, default, &key.form.to_string(), key.meaning);
+    }
+}
+
+fn table_row(page: &mut String, name: &str, default: &str, form: &str, meaning: &str) {
+    let meaning = meaning.replace('|', "\\|");
+    page.push_str(&format!("| `{name}` | {default} | {form} | {meaning} |\n"));
+}

@@ -1,0 +1,128 @@
+//! `[[class]]` and `[[access]]`.
+
+use super::*;
+
+#[test]
+fn a_rule_needs_its_keys_and_each_must_make_sense() {
+    refused(
+        "\n[[access]]\nwho = \"all\"\non = \"#\"",
+        2,
+        1,
+        &["this [[access]] has no `do`"],
+    );
+    let access = |who: &str, actions: &str, on: &str| {
+        format!("[[access]]\nwho = {who}\ndo = {actions}\non = {on}")
+    };
+    load(&access(
+        "\"account:ward-3\"",
+        "[\"retain\", \"configure\"]",
+        "\"urn:x#y/a+b\"",
+    ));
+    refused(
+        &access("\"everybody\"", "[\"all\"]", "\"#\""),
+        2,
+        7,
+        &["\"everybody\" names nobody"],
+    );
+    refused(
+        &access("\"role:root\"", "[\"all\"]", "\"#\""),
+        2,
+        7,
+        &["no role \"root\""],
+    );
+    refused(
+        &access("\"account:\"", "[\"all\"]", "\"#\""),
+        2,
+        7,
+        &["names nobody"],
+    );
+    refused(
+        &access("\"all\"", "[\"publsh\"]", "\"#\""),
+        3,
+        7,
+        &["did you mean \"publish\"?"],
+    );
+    refused(
+        &access("\"all\"", "\"all\"", "\"#\""),
+        3,
+        6,
+        &["this is text"],
+    );
+    refused(&access("\"all\"", "[]", "\"#\""), 3, 6, &["empty"]);
+    refused(
+        &access("\"all\"", "[\"all\"]", "\"a/#/b\""),
+        4,
+        6,
+        &["`#` is not the last level"],
+    );
+    refused(
+        &access("\"all\"", "[\"all\"]", "\"a/x%u/b\""),
+        4,
+        6,
+        &["only a part of the level `x%u`"],
+    );
+    let class = |rest: &str| format!("[[class]]\non = \"a\"\n{rest}");
+    for later in ["flush = \"5s\"", "conflate = true"] {
+        refused(&class(&format!("class = \"state\"\n{later}")), 4, 1, &["known here: on, class"]);
+    }
+    refused(
+        &access("\"group:ward-3\"", "[\"all\"]", "\"#\""),
+        2,
+        7,
+        &["no roster group \"ward-3\" is defined"],
+    );
+    refused(
+        "[[class]]\non = \"a/%u\"\nclass = \"state\"",
+        2,
+        6,
+        &["the same for every account"],
+    );
+}
+
+#[test]
+fn an_account_in_a_rule_is_one_of_this_hub_in_its_one_spelling() {
+    let rule = |name: &str| {
+        format!(
+            "domain = \"iot.example\"\n[[access]]\nwho = \"account:{name}\"\ndo = [\"all\"]\non = \"#\""
+        )
+    };
+    for name in ["Dev7", "dev7@IoT.example"] {
+        assert_eq!(
+            load(&rule(name)).access[0].who,
+            Who::Account("dev7".into()),
+            "{name}"
+        );
+    }
+    refused(
+        &rule("dev7@elsewhere.example"),
+        3,
+        7,
+        &["not of this hub's domain iot.example"],
+    );
+    refused(&rule("a b"), 3, 7, &["cannot be an account"]);
+}
+
+#[test]
+fn the_rules_of_the_file_reach_the_engine_in_their_order() {
+    let config = load(
+        "[[access]]\nwho = \"account:dev7\"\ndo = [\"publish\"]\non = \"devices/%u/locked\"\nallow = false\n\
+         [[class]]\non = \"devices/+/fall\"\nclass = \"alarm\"\n[[class]]\non = \"devices/#\"\nclass = \"state\"",
+    );
+    let dev7 = Subject {
+        jid: BareJid::new("dev7", "localhost").expect("an address"),
+        role: Role::Device,
+        groups: Vec::new(),
+    };
+    let access = config.access_rules();
+    assert_eq!(
+        access.on_node(&dev7, Action::Publish, "devices/dev7/locked"),
+        Verdict::Deny
+    );
+    assert_eq!(
+        access.on_node(&dev7, Action::Publish, "devices/dev7/temp"),
+        Verdict::Allow
+    );
+    let classes = config.class_rules();
+    assert_eq!(classes.of("devices/dev7/fall", 10), Class::Alarm);
+    assert_eq!(classes.of("devices/dev7/temp", 10), Class::State);
+}

@@ -1,0 +1,145 @@
+//! Accepting connections: bounded by network address and by what the system allows.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use socket2::{Domain, Socket, Type};
+use tokio::net::TcpListener;
+
+use crate::{connection::Connection, hub::Core};
+
+/// Connections that the kernel completes while we are busy.
+const BACKLOG: i32 = 4096;
+/// How long accepting rests when the system has no more file descriptors.
+const REST: Duration = Duration::from_millis(200);
+
+/// Where a listener stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The address it is bound to.
+    pub address: SocketAddr,
+    /// Whether TLS begins with the first byte.
+    pub direct_tls: bool,
+}
+
+impl Endpoint {
+    /// The name in the log and in `status`.
+    pub const fn name(&self) -> &'static str {
+        if self.direct_tls { "xmpp (direct TLS)" } else { "xmpp (STARTTLS)" }
+    }
+}
+
+/// A bound listener.
+pub(crate) struct Listener {
+    pub(crate) endpoint: Endpoint,
+    socket: TcpListener,
+}
+
+impl Listener {
+    /// Binds; the error names the address.
+    pub(crate) fn bind(address: SocketAddr, direct_tls: bool) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        // `[::]` means every address of both families, as people expect, whatever the system's default is.
+        if address.is_ipv6() {
+            let _ = socket.set_only_v6(false);
+        }
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        let socket = TcpListener::from_std(socket.into())?;
+        Ok(Self { endpoint: Endpoint { address: socket.local_addr()?, direct_tls }, socket })
+    }
+
+    /// Accepts until the hub stops.
+    pub(crate) async fn run(self, core: Arc<Core>) {
+        loop {
+            let (socket, peer) = tokio::select! {
+                () = core.stopping() => return,
+                accepted = self.socket.accept() => match accepted {
+                    Ok(accepted) => accepted,
+                    Err(error) => {
+                        // One peer's reset is its own business; a lack of descriptors passes.
+                        tracing::warn!(listener = self.endpoint.name(), %error, "cannot accept");
+                        tokio::time::sleep(REST).await;
+                        continue;
+                    }
+                },
+            };
+            let peer = peer.ip().to_canonical();
+            let Some(admission) = core.admit(peer) else {
+                tracing::debug!(%peer, "refused: too many connections from this address");
+                continue;
+            };
+            let direct_tls = self.endpoint.direct_tls;
+            match Connection::new(Arc::clone(&core), socket, peer, direct_tls, admission) {
+                Ok(connection) => core.spawn(connection),
+                Err(error) => tracing::debug!(%peer, %error, "connection lost before it began"),
+            }
+        }
+    }
+}
+
+/// Counts connections by network address (`sessions_per_address`).
+#[derive(Debug, Default)]
+pub(crate) struct Addresses(Mutex<HashMap<IpAddr, u32>>);
+
+/// One admitted connection; counted until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    addresses: Arc<Addresses>,
+    peer: IpAddr,
+}
+
+impl Addresses {
+    /// Admits one more connection from `peer`, if there are fewer than `max`.
+    pub(crate) fn admit(self: &Arc<Self>, peer: IpAddr, max: usize) -> Option<Admission> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(peer).or_default();
+        if usize::try_from(*count).is_ok_and(|count| count >= max) {
+            return None;
+        }
+        *count += 1;
+        Some(Admission { addresses: Arc::clone(self), peer })
+    }
+
+    /// All connections.
+    pub(crate) fn total(&self) -> usize {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.values().map(|count| *count as usize).sum()
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        let mut counts = self.addresses.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.peer) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.peer);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_its_bound_and_gets_its_place_back() {
+        let addresses = Arc::new(Addresses::default());
+        let peer = IpAddr::from([127, 0, 0, 1]);
+        let first = addresses.admit(peer, 1);
+        assert!(first.is_some());
+        assert!(addresses.admit(peer, 1).is_none());
+        assert!(addresses.admit(IpAddr::from([127, 0, 0, 2]), 1).is_some());
+        drop(first);
+        assert!(addresses.admit(peer, 1).is_some());
+    }
+}
