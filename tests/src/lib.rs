@@ -7,10 +7,11 @@
 //! | `tests/tidy.rs` | the house rules hold in every tracked file |
 //! | `tests/conformance.rs` | `docs/conformance.md` says what the code says of itself |
 //! | `tests/simulation.rs` | the engine keeps its promises in a thousand bad worlds |
-//! | `tests/kill_nine.rs` | what the hub answered survives `kill -9` |
 //! | `interop/` | clients that nobody here wrote get on with the hub |
+//! | `hub/tests/kill.rs` | what the hub answered survives `kill -9` |
 
 pub mod client;
 pub mod conformance;
 pub mod imports;
 pub mod source;
+pub mod world;
