@@ -123,7 +123,7 @@ impl Hub {
             software: "leveret",
             version: "world",
             budget,
-            started: Instant::from_micros(now),
+            started: now_of(now),
         };
         let mut hub = Self {
             router,
