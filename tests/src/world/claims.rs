@@ -195,7 +195,7 @@ fn the_newest_state_wins(ledger: &Ledger, node: &str, faults: &mut Faults) {
 /// - in one session it comes once, and those of one sender's session in the order in which they were sent;
 /// - it comes again in another session only if the one it came in was cut;
 /// - it never comes only if the sender's session was cut, or the hub crashed, before it was handed over, or if a session
-///   of the receiver ended after it was sent.
+///   of the receiver ended after it was sent, for its client or (a ghost) for the hub.
 fn messages_arrive(ledger: &Ledger, faults: &mut Faults) {
     let mut heard: BTreeMap<usize, Vec<&Session>> = BTreeMap::new();
     for session in ledger.sessions.iter().flatten() {
@@ -224,9 +224,10 @@ fn messages_arrive(ledger: &Ledger, faults: &mut Faults) {
         let sender = &ledger.sessions[said.by][said.session];
         let unsent = sender.ended.is_some_and(|(at, _)| soon(at))
             || ledger.crashes.iter().any(|at| soon(*at));
-        let missed = ledger.sessions[said.to]
-            .iter()
-            .any(|session| session.ended.is_some_and(|(at, _)| at >= said.sent));
+        let missed = ledger.sessions[said.to].iter().any(|session| {
+            let ended = session.ended.map(|(at, _)| at);
+            ended.is_some() && ended.max(session.given_up) >= Some(said.sent)
+        });
         if !unsent && !missed {
             faults.push(format!("message {number} never came: {said:?}"));
         }

@@ -65,6 +65,10 @@ pub struct Session {
     pub ready: Option<u64>,
     /// When and how it ended.
     pub ended: Option<(u64, Ending)>,
+    /// Over which link it came.
+    pub link: usize,
+    /// When the hub gave up its end of the link: a link that broke in silence lives on there as a ghost.
+    pub given_up: Option<u64>,
     /// Items it was told of, by node: publishes, in order of arrival.
     pub told: BTreeMap<String, Vec<usize>>,
     /// Messages it got, in order of arrival.
@@ -102,6 +106,14 @@ impl Ledger {
     /// The newest session of a person.
     pub fn session(&mut self, person: usize) -> Option<&mut Session> {
         self.sessions.get_mut(person)?.last_mut()
+    }
+
+    /// The hub gave up its end of a link.
+    pub fn give_up(&mut self, link: usize, now: u64) {
+        let mut sessions = self.sessions.iter_mut().flatten();
+        if let Some(session) = sessions.find(|session| session.link == link) {
+            session.given_up.get_or_insert(now);
+        }
     }
 
     /// What a publish's item is called.

@@ -376,6 +376,7 @@ impl World {
             .send(&outward.bytes, self.now, self.weather, &mut self.chance);
         if outward.close {
             link.to_client.close(self.now);
+            self.ledger.give_up(id, self.now);
         }
     }
 
@@ -480,6 +481,7 @@ impl World {
             let told = self.now + self.chance.between(0, SECOND);
             self.links[id].to_client.cut(Some(told), &mut self.chance);
             self.links[id].to_hub.cut(None, &mut self.chance);
+            self.ledger.give_up(id, self.now);
         }
         self.disk.crash();
         self.hub = Hub::start(&mut self.disk, self.now, &mut self.chance);

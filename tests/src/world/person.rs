@@ -180,6 +180,8 @@ impl Person {
             began: now,
             ready: None,
             ended: None,
+            link: self.link.unwrap_or_default(),
+            given_up: None,
             told: Default::default(),
             heard: Vec::new(),
             sees: Default::default(),
