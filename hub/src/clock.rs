@@ -16,7 +16,9 @@ pub struct Clock {
 impl Clock {
     /// A clock that starts now.
     pub fn start() -> Self {
-        Self { start: StdInstant::now() }
+        Self {
+            start: StdInstant::now(),
+        }
     }
 
     /// Both clocks, now.
@@ -26,7 +28,11 @@ impl Clock {
             Err(before) => i64::try_from(before.duration().as_micros()).map_or(0, |micros| -micros),
         };
         let wall = Timestamp::from_micros(wall);
-        Now { mono: self.mono(), wall, wall_trusted: wall.secs() >= PLAUSIBLE_SINCE_SECS }
+        Now {
+            mono: self.mono(),
+            wall,
+            wall_trusted: wall.secs() >= PLAUSIBLE_SINCE_SECS,
+        }
     }
 
     /// The monotonic clock alone.

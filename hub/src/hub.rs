@@ -10,14 +10,10 @@ use std::{
 };
 
 use leveret_engine::{
-    address::BareJid,
     limits::Limits,
     mailbox::MailboxBudget,
     router::{Router, RouterSettings},
-    xmpp::{
-        output::Work,
-        session::XmppShared,
-    },
+    xmpp::{output::Work, session::XmppShared},
 };
 use tokio::{runtime::Handle, sync::watch};
 
@@ -27,9 +23,9 @@ use crate::{
     config::{Config, ConfigError},
     connection::Connection,
     listener::{Addresses, Admission, Endpoint, Listener},
-    secret::{Secret, Seeds},
+    secret::{Secret, Seeds, random},
     shard::Shard,
-    store::{Database, Store, StoreError},
+    store::{Database, OpenError, Respond, Store},
     timers::Timers,
     tls::{Reloadable, ServerTls, TlsError},
     work::WorkPool,
@@ -47,15 +43,21 @@ pub enum StartError {
     #[error("the data directory {} cannot be used: {error}", path.display())]
     DataDir { path: PathBuf, error: io::Error },
     #[error("{0}")]
-    Store(#[from] StoreError),
+    Store(#[from] OpenError),
     #[error("{0}")]
     Tls(#[from] TlsError),
     #[error("cannot listen on {address}: {error}")]
-    Listen { address: SocketAddr, error: io::Error },
+    Listen {
+        address: SocketAddr,
+        error: io::Error,
+    },
     #[error("the control socket {} cannot be made: {error}", path.display())]
     Control { path: PathBuf, error: io::Error },
     #[error("{what}: {error}")]
-    System { what: &'static str, error: io::Error },
+    System {
+        what: &'static str,
+        error: io::Error,
+    },
 }
 
 /// The store and the router over it, without listeners: what `serve` runs on, and what the command line uses on the data
@@ -75,25 +77,31 @@ pub struct Inner {
 impl Inner {
     /// Opens the data of `config`, exclusively.
     pub fn open(config: &Config) -> Result<Self, StartError> {
-        let data_dir = |error| StartError::DataDir { path: config.data_dir.clone(), error };
+        let data_dir = |error| StartError::DataDir {
+            path: config.data_dir.clone(),
+            error,
+        };
         make_private_dir(&config.data_dir).map_err(data_dir)?;
         let database = Database::open(&config.data_dir, config.storage.durability, &config.domain)?;
         let secret = Secret::load_or_create(&config.data_dir).map_err(data_dir)?;
         let clock = Clock::start();
         let limits = config.limits.clone();
-        let budget =
-            MailboxBudget::new(limits.mailbox_events, limits.mailbox_bytes, limits.mailbox_memory);
+        let budget = MailboxBudget::new(
+            limits.mailbox_events,
+            limits.mailbox_bytes,
+            limits.mailbox_memory,
+        );
 
         // The store answers to the shard and the shard asks the store: the slot is filled below, and an answer that is
         // faster waits for it.
         let slot: Arc<OnceLock<Weak<Shard>>> = Arc::default();
         let answers = Arc::clone(&slot);
-        let store = Store::start(database, config.storage.flush, move |responses| {
+        let respond: Respond = Arc::new(move |responses| {
             if let Some(shard) = answers.wait().upgrade() {
                 shard.stored(responses);
             }
         });
-        let store = Arc::new(store);
+        let store = Arc::new(Store::start(database, config.storage.flush, respond)?);
         let router = Router::new(RouterSettings {
             domain: config.domain_jid(),
             service: config.service_jid(),
@@ -101,13 +109,26 @@ impl Inner {
             classes: config.class_rules(),
             limits,
             registration: config.registration.enabled,
-            seed: secret::random_seed()?,
-            names: secret.derive("names"),
+            seed: random().map_err(|error| StartError::System {
+                what: "no randomness",
+                error,
+            })?,
+            budget: Arc::clone(&budget),
         });
         let queue = Arc::clone(&store);
-        let shard = Shard::new(router, clock, Box::new(move |requests| queue.send(requests)));
+        let shard = Shard::new(
+            router,
+            clock,
+            Box::new(move |requests| queue.send(std::mem::take(requests))),
+        );
         let _ = slot.set(Arc::downgrade(&shard));
-        Ok(Self { shard, store, budget, secret, clock })
+        Ok(Self {
+            shard,
+            store,
+            budget,
+            secret,
+            clock,
+        })
     }
 }
 
@@ -176,13 +197,15 @@ impl Core {
     pub(crate) fn work(
         &self,
         work: Work,
-    ) -> std::pin::Pin<Box<dyn Future<Output = Option<leveret_engine::xmpp::output::WorkDone>> + Send>>
-    {
+    ) -> std::pin::Pin<
+        Box<dyn Future<Output = Option<leveret_engine::xmpp::output::WorkDone>> + Send>,
+    > {
         self.work.run(work)
     }
 
     pub(crate) fn admit(&self, peer: IpAddr) -> Option<Admission> {
-        self.addresses.admit(peer, self.limits().sessions_per_address)
+        self.addresses
+            .admit(peer, self.limits().sessions_per_address)
     }
 
     pub(crate) fn spawn(&self, connection: Connection) {
@@ -210,8 +233,10 @@ impl Hub {
     pub fn start(config: Config, config_path: Option<PathBuf>) -> Result<Self, StartError> {
         let inner = Inner::open(&config)?;
         let tls = Reloadable::load(&config, SystemTime::now())?;
-        let seeds =
-            Seeds::new().map_err(|error| StartError::System { what: "no randomness", error })?;
+        let seeds = Seeds::new().map_err(|error| StartError::System {
+            what: "no randomness",
+            error,
+        })?;
         let (stop, _) = watch::channel(false);
         let core = Arc::new(Core {
             timers: Arc::default(),
@@ -228,7 +253,11 @@ impl Hub {
             inner,
         });
         let plain = config.xmpp.listen.iter().map(|address| (*address, false));
-        let direct = config.xmpp.listen_tls.iter().map(|address| (*address, true));
+        let direct = config
+            .xmpp
+            .listen_tls
+            .iter()
+            .map(|address| (*address, true));
         let listeners = plain
             .chain(direct)
             .map(|(address, tls)| {
@@ -237,7 +266,9 @@ impl Hub {
             .collect::<Result<Vec<_>, _>>()?;
         let control = admin::Server::bind(&config.data_dir)
             .map_err(|(path, error)| StartError::Control { path, error })?;
-        let _ = core.endpoints.set(listeners.iter().map(|listener| listener.endpoint).collect());
+        let _ = core
+            .endpoints
+            .set(listeners.iter().map(|listener| listener.endpoint).collect());
         let mut tasks = vec![
             tokio::spawn(Arc::clone(&core.timers).run(core.clock())),
             tokio::spawn(router_timer(Arc::clone(&core))),
@@ -247,7 +278,12 @@ impl Hub {
             tracing::info!(address = %listener.endpoint.address, "listening: {}", listener.endpoint.name());
             tasks.push(tokio::spawn(listener.run(Arc::clone(&core))));
         }
-        Ok(Self { core, config, config_path, tasks })
+        Ok(Self {
+            core,
+            config,
+            config_path,
+            tasks,
+        })
     }
 
     /// Where the hub listens.
@@ -279,7 +315,9 @@ impl Hub {
             )
         };
         if fixed(&config) != fixed(&self.config) {
-            tracing::warn!("domain, data_dir, [xmpp], [pubsub] and [storage] change at the next start");
+            tracing::warn!(
+                "domain, data_dir, [xmpp], [pubsub] and [storage] change at the next start"
+            );
         }
         let running = Config {
             limits: config.limits,
@@ -295,11 +333,20 @@ impl Hub {
             limits.mailbox_bytes,
             limits.mailbox_memory,
         );
-        *self.core.xmpp.write().unwrap_or_else(PoisonError::into_inner) =
+        *self
+            .core
+            .xmpp
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) =
             Arc::new(xmpp_shared(&running, &self.core.inner));
-        *self.core.limits.write().unwrap_or_else(PoisonError::into_inner) =
-            Arc::new(limits.clone());
-        self.core.shard().reload(limits, running.access_rules(), running.class_rules());
+        *self
+            .core
+            .limits
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(limits.clone());
+        self.core
+            .shard()
+            .reload(limits, running.access_rules(), running.class_rules());
         self.config = running;
         tracing::info!("configuration reloaded");
     }
@@ -320,7 +367,10 @@ impl Hub {
             task.abort();
         }
         let store = Arc::clone(&self.core.inner.store);
-        if tokio::task::spawn_blocking(move || store.shutdown()).await.is_err() {
+        if tokio::task::spawn_blocking(move || store.shutdown())
+            .await
+            .is_err()
+        {
             tracing::error!("the store did not close cleanly");
         }
         let _ = fs::remove_file(admin::socket_path(&self.config.data_dir));
@@ -333,7 +383,10 @@ async fn router_timer(core: Arc<Core>) {
     const LOOK: Duration = Duration::from_secs(1);
     loop {
         tokio::time::sleep(LOOK).await;
-        let due = core.shard().next_deadline().is_some_and(|at| at <= core.clock().mono());
+        let due = core
+            .shard()
+            .next_deadline()
+            .is_some_and(|at| at <= core.clock().mono());
         if due {
             core.shard().timeout();
         }
@@ -349,6 +402,8 @@ fn xmpp_shared(config: &Config, inner: &Inner) -> XmppShared {
         registration: config.registration.enabled,
         tls_available: true,
         decoy_secret: inner.secret.derive("decoy"),
+        software: "Leveret",
+        version: env!("CARGO_PKG_VERSION"),
         budget: Arc::clone(&inner.budget),
         started: inner.clock.now(),
     }
@@ -356,7 +411,10 @@ fn xmpp_shared(config: &Config, inner: &Inner) -> XmppShared {
 
 /// Makes a folder that only we can enter. One that exists keeps its mode, but for what others could do to it.
 fn make_private_dir(path: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)?;
     let metadata = fs::metadata(path)?;
     let mode = metadata.permissions().mode();
     if mode & 0o022 != 0 {

@@ -30,7 +30,11 @@ pub struct Endpoint {
 impl Endpoint {
     /// The name in the log and in `status`.
     pub const fn name(&self) -> &'static str {
-        if self.direct_tls { "xmpp (direct TLS)" } else { "xmpp (STARTTLS)" }
+        if self.direct_tls {
+            "xmpp (direct TLS)"
+        } else {
+            "xmpp (STARTTLS)"
+        }
     }
 }
 
@@ -53,7 +57,13 @@ impl Listener {
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         let socket = TcpListener::from_std(socket.into())?;
-        Ok(Self { endpoint: Endpoint { address: socket.local_addr()?, direct_tls }, socket })
+        Ok(Self {
+            endpoint: Endpoint {
+                address: socket.local_addr()?,
+                direct_tls,
+            },
+            socket,
+        })
     }
 
     /// Accepts until the hub stops.
@@ -105,7 +115,10 @@ impl Addresses {
             return None;
         }
         *count += 1;
-        Some(Admission { addresses: Arc::clone(self), peer })
+        Some(Admission {
+            addresses: Arc::clone(self),
+            peer,
+        })
     }
 
     /// All connections.
@@ -117,7 +130,11 @@ impl Addresses {
 
 impl Drop for Admission {
     fn drop(&mut self) {
-        let mut counts = self.addresses.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self
+            .addresses
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = counts.get_mut(&self.peer) {
             *count -= 1;
             if *count == 0 {

@@ -31,8 +31,12 @@ impl Secret {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let bytes = random()?;
                 let fresh = data_dir.join("secret.new");
-                let mut file =
-                    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+                let mut file = OpenOptions::new()
+                    .write(true)
+                    .create(true)
+                    .truncate(true)
+                    .mode(0o600)
+                    .open(&fresh)?;
                 file.write_all(&bytes)?;
                 file.sync_all()?;
                 fs::rename(&fresh, &path)?;
@@ -51,7 +55,7 @@ impl Secret {
 /// Thirty-two bytes of the system's randomness.
 pub fn random() -> io::Result<[u8; 32]> {
     let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
     Ok(bytes)
 }
 
@@ -64,7 +68,10 @@ pub struct Seeds {
 impl Seeds {
     /// Begins a sequence that nobody can guess.
     pub fn new() -> io::Result<Self> {
-        Ok(Self { key: random()?, next: std::sync::atomic::AtomicU64::new(0) })
+        Ok(Self {
+            key: random()?,
+            next: std::sync::atomic::AtomicU64::new(0),
+        })
     }
 
     /// A seed that was never given before.
@@ -94,7 +101,9 @@ mod tests {
         assert_eq!(first.derive("decoy"), second.derive("decoy"));
         assert_ne!(first.derive("decoy"), first.derive("names"));
         let mode = std::os::unix::fs::PermissionsExt::mode(
-            &fs::metadata(dir.path().join("secret")).unwrap().permissions(),
+            &fs::metadata(dir.path().join("secret"))
+                .unwrap()
+                .permissions(),
         );
         assert_eq!(mode & 0o777, 0o600);
     }

@@ -54,7 +54,11 @@ impl Shard {
     /// A shard whose router speaks to `store`.
     pub fn new(router: Router, clock: Clock, store: StoreQueue) -> Arc<Self> {
         let shard = Arc::new(Self {
-            router: Mutex::new(Inside { router, requests: Vec::new(), wakes: Vec::new() }),
+            router: Mutex::new(Inside {
+                router,
+                requests: Vec::new(),
+                wakes: Vec::new(),
+            }),
             inbox: Mutex::default(),
             clock,
             store,
@@ -114,7 +118,8 @@ impl Shard {
     /// Whether the session has so much waiting for the store that it must not be read from (S6).
     pub fn is_congested(&self, session: SessionId) -> bool {
         // While somebody else is in the router the answer is not worth waiting for: it is asked again at the next read.
-        self.try_lock().is_some_and(|inside| inside.router.is_congested(session))
+        self.try_lock()
+            .is_some_and(|inside| inside.router.is_congested(session))
     }
 
     /// Takes new limits and rules (SIGHUP).
@@ -137,12 +142,10 @@ impl Shard {
     }
 
     fn leave(&self, left: Left) {
-        self.inbox.lock().unwrap_or_else(PoisonError::into_inner).push_back(left);
-    }
-
-    fn has_work(&self, inside: &Inside) -> bool {
-        inside.router.has_work()
-            || !self.inbox.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.inbox
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push_back(left);
     }
 
     /// Works until nothing is left, or somebody else is at it. What is left in the inbox while the lock is held is seen
@@ -150,10 +153,15 @@ impl Shard {
     fn run(&self) {
         while let Some(mut inside) = self.try_lock() {
             self.run_inbox(&mut inside);
-            inside.router.work();
-            let more = self.has_work(&inside);
+            let more = inside.router.work();
             self.finish(inside);
-            if !more && self.inbox.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+            if !more
+                && self
+                    .inbox
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .is_empty()
+            {
                 break;
             }
         }
@@ -185,7 +193,9 @@ impl Shard {
     /// Hands on what the router asks for, lets go, and only then wakes.
     fn finish(&self, mut inside: MutexGuard<'_, Inside>) {
         let inside_mut = &mut *inside;
-        inside_mut.router.take_store_requests(&mut inside_mut.requests);
+        inside_mut
+            .router
+            .take_store_requests(&mut inside_mut.requests);
         if !inside_mut.requests.is_empty() {
             (self.store)(&mut inside_mut.requests);
             inside_mut.requests.clear();

@@ -62,7 +62,11 @@ impl Timers {
             wheel.wakers.push(None);
             u32::try_from(wheel.wakers.len() - 1).unwrap_or(u32::MAX)
         });
-        Timer { timers: Arc::clone(self), place, armed: u64::MAX }
+        Timer {
+            timers: Arc::clone(self),
+            place,
+            armed: u64::MAX,
+        }
     }
 
     /// Wakes connections as their deadlines come; runs as long as the hub.
@@ -91,7 +95,9 @@ impl Timers {
                 break;
             }
             for place in entry.remove() {
-                let waker = usize::try_from(place).ok().and_then(|place| wheel.wakers[place].clone());
+                let waker = usize::try_from(place)
+                    .ok()
+                    .and_then(|place| wheel.wakers[place].clone());
                 wakers.extend(waker);
             }
         }
@@ -114,10 +120,16 @@ impl Timer {
         self.armed = tick;
         let mut wheel = self.timers.lock();
         let place = self.place as usize;
-        if !wheel.wakers[place].as_ref().is_some_and(|known| known.will_wake(waker)) {
+        if !wheel.wakers[place]
+            .as_ref()
+            .is_some_and(|known| known.will_wake(waker))
+        {
             wheel.wakers[place] = Some(waker.clone());
         }
-        let earliest = wheel.due.first_key_value().is_none_or(|(first, _)| tick < *first);
+        let earliest = wheel
+            .due
+            .first_key_value()
+            .is_none_or(|(first, _)| tick < *first);
         wheel.due.entry(tick).or_default().push(self.place);
         drop(wheel);
         if earliest {

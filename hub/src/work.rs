@@ -15,7 +15,9 @@ impl WorkPool {
     /// As many as the machine has processors.
     pub(crate) fn new() -> Self {
         let places = available_parallelism().map_or(1, usize::from);
-        Self { places: Arc::new(Semaphore::new(places)) }
+        Self {
+            places: Arc::new(Semaphore::new(places)),
+        }
     }
 
     /// Runs a job when its turn comes; `None` if it panicked or the hub stops. The line's length is bounded by the number

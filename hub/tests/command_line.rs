@@ -55,7 +55,12 @@ impl Place {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(input.as_bytes())
+            .unwrap();
         Ran::of(child.wait_with_output().unwrap())
     }
 
@@ -121,7 +126,11 @@ struct Serving {
 
 impl Serving {
     fn start(mut command: Command) -> Self {
-        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let stderr = child.stderr.take().unwrap();
         let (tell, lines) = mpsc::channel();
         std::thread::spawn(move || {
@@ -131,10 +140,18 @@ impl Serving {
                 }
             }
         });
-        let mut serving = Self { child, lines, address: String::new() };
+        let mut serving = Self {
+            child,
+            lines,
+            address: String::new(),
+        };
         let line = serving.wait_for("listening");
         let at = line.find("127.0.0.1:").expect("the address");
-        serving.address = line[at..].split_whitespace().next().unwrap_or_default().to_owned();
+        serving.address = line[at..]
+            .split_whitespace()
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         serving
     }
 
@@ -142,7 +159,10 @@ impl Serving {
         let until = Instant::now() + Duration::from_secs(30);
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            let line = self.lines.recv_timeout(left).unwrap_or_else(|_| panic!("no line with {word:?}"));
+            let line = self
+                .lines
+                .recv_timeout(left)
+                .unwrap_or_else(|_| panic!("no line with {word:?}"));
             if line.contains(word) {
                 return line;
             }
@@ -151,7 +171,13 @@ impl Serving {
 
     fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-s", name, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 
     fn terminate(mut self) -> i32 {
@@ -181,14 +207,35 @@ mod accounts {
     fn are_added_listed_changed_and_removed_while_no_hub_runs() {
         let place = Place::local();
         let out = place.run(&["account", "add", "dev7", "--generate"]).ok();
-        assert!(out.contains("dev7@localhost: added") && out.contains("password: "), "{out}");
-        place.run_with_input(&["account", "add", "panel", "--password-stdin", "--role", "operator"], "secret\n").ok();
+        assert!(
+            out.contains("dev7@localhost: added") && out.contains("password: "),
+            "{out}"
+        );
+        place
+            .run_with_input(
+                &[
+                    "account",
+                    "add",
+                    "panel",
+                    "--password-stdin",
+                    "--role",
+                    "operator",
+                ],
+                "secret\n",
+            )
+            .ok();
         place.run(&["account", "disable", "dev7"]).ok();
         let list = place.run(&["--json", "account", "list"]).ok();
         let list: serde_json::Value = serde_json::from_str(&list).unwrap();
         let of = |at: usize, key: &str| list[at][key].clone();
-        assert_eq!((of(0, "jid"), of(0, "role"), of(0, "enabled")), ("dev7@localhost".into(), "device".into(), false.into()));
-        assert_eq!((of(1, "jid"), of(1, "role"), of(1, "enabled")), ("panel@localhost".into(), "operator".into(), true.into()));
+        assert_eq!(
+            (of(0, "jid"), of(0, "role"), of(0, "enabled")),
+            ("dev7@localhost".into(), "device".into(), false.into())
+        );
+        assert_eq!(
+            (of(1, "jid"), of(1, "role"), of(1, "enabled")),
+            ("panel@localhost".into(), "operator".into(), true.into())
+        );
         place.run(&["account", "remove", "dev7"]).ok();
         assert!(!place.run(&["account", "list"]).ok().contains("dev7"));
     }
@@ -200,7 +247,10 @@ mod accounts {
         let again = place.run(&["account", "add", "dev7", "--generate"]);
         again.fails(1, &["dev7@localhost", "exists"]);
         again.in_one_line();
-        for words in [["account", "remove", "nobody"], ["account", "disable", "nobody"]] {
+        for words in [
+            ["account", "remove", "nobody"],
+            ["account", "disable", "nobody"],
+        ] {
             let refused = place.run(&words);
             refused.fails(1, &[]);
             refused.in_one_line();
@@ -221,11 +271,24 @@ mod accounts {
     fn are_imported_from_csv_all_lines_or_none_that_cannot_be_read() {
         let place = Place::local();
         fs::write(place.path("bad.csv"), "dev1,pw\ndev2\n").unwrap();
-        place.run(&["account", "import", "bad.csv"]).fails(2, &["line 2", "nothing was added"]);
+        place
+            .run(&["account", "import", "bad.csv"])
+            .fails(2, &["line 2", "nothing was added"]);
         let lines: String = (0..300).map(|n| format!("dev{n},pw{n},device\n")).collect();
-        fs::write(place.path("good.csv"), format!("name,password,role\n{lines}")).unwrap();
-        assert!(place.run(&["account", "import", "good.csv"]).ok().contains("300 accounts added"));
-        place.run(&["account", "import", "good.csv"]).fails(1, &["300 of 300", "exists"]);
+        fs::write(
+            place.path("good.csv"),
+            format!("name,password,role\n{lines}"),
+        )
+        .unwrap();
+        assert!(
+            place
+                .run(&["account", "import", "good.csv"])
+                .ok()
+                .contains("300 accounts added")
+        );
+        place
+            .run(&["account", "import", "good.csv"])
+            .fails(1, &["300 of 300", "exists"]);
     }
 
     #[test]
@@ -233,9 +296,19 @@ mod accounts {
         let place = Place::local();
         let hub = place.serve();
         place.run(&["account", "add", "dev7", "--generate"]).ok();
-        assert!(place.run(&["account", "list"]).ok().contains("dev7@localhost"));
+        assert!(
+            place
+                .run(&["account", "list"])
+                .ok()
+                .contains("dev7@localhost")
+        );
         assert_eq!(hub.terminate(), 0);
-        assert!(place.run(&["account", "list"]).ok().contains("dev7@localhost"));
+        assert!(
+            place
+                .run(&["account", "list"])
+                .ok()
+                .contains("dev7@localhost")
+        );
     }
 }
 
@@ -245,20 +318,38 @@ mod nodes {
     #[test]
     fn are_made_filled_read_and_deleted() {
         let place = Place::local();
-        place.run(&["node", "create", "sites/7/temp", "--set", "max_items=2"]).ok();
+        place
+            .run(&["node", "create", "sites/7/temp", "--set", "max_items=2"])
+            .ok();
         for payload in ["{\"celsius\": 1}", "plain words", "<t xmlns='urn:t'>3</t>"] {
-            place.run(&["node", "publish", "sites/7/temp", payload]).ok();
+            place
+                .run(&["node", "publish", "sites/7/temp", payload])
+                .ok();
         }
         let items = place.run(&["--json", "node", "items", "sites/7/temp"]).ok();
         let items: serde_json::Value = serde_json::from_str(&items).unwrap();
         assert_eq!(items.as_array().map(Vec::len), Some(2));
-        assert!(items[0]["payload"].as_str().unwrap().contains("urn:t"), "{items}");
-        assert!(items[1]["payload"].as_str().unwrap().contains("plain words"), "{items}");
+        assert!(
+            items[0]["payload"].as_str().unwrap().contains("urn:t"),
+            "{items}"
+        );
+        assert!(
+            items[1]["payload"]
+                .as_str()
+                .unwrap()
+                .contains("plain words"),
+            "{items}"
+        );
         let shown = place.run(&["node", "show", "sites/7/temp"]).ok();
-        assert!(shown.contains("max_items") && shown.contains("items"), "{shown}");
+        assert!(
+            shown.contains("max_items") && shown.contains("items"),
+            "{shown}"
+        );
         assert!(place.run(&["node", "list"]).ok().contains("sites/7/temp"));
         place.run(&["node", "delete", "sites/7/temp"]).ok();
-        place.run(&["node", "show", "sites/7/temp"]).fails(1, &["not exist"]);
+        place
+            .run(&["node", "show", "sites/7/temp"])
+            .fails(1, &["not exist"]);
     }
 
     #[test]
@@ -266,8 +357,12 @@ mod nodes {
         let place = Place::local();
         place.run(&["node", "create", "a/+/b"]).fails(1, &[]);
         place.run(&["node", "create", "$SYS/x"]).fails(1, &[]);
-        place.run(&["node", "create", "x", "--set", "max_items=many"]).fails(1, &[]);
-        place.run(&["node", "publish", "x", "y", "--file", "z"]).fails(2, &[]);
+        place
+            .run(&["node", "create", "x", "--set", "max_items=many"])
+            .fails(1, &[]);
+        place
+            .run(&["node", "publish", "x", "y", "--file", "z"])
+            .fails(2, &[]);
     }
 }
 
@@ -284,8 +379,15 @@ mod configuration {
 
     #[test]
     fn of_what_is_to_come_is_refused_and_not_ignored() {
-        for later in ["[mqtt]\n", "[http]\n", "[[bridge]]\nname = \"x\"\n", "[[alarm]]\non = \"x\"\n"] {
-            Place::new(later).run(&["config", "check"]).fails(2, &["unknown"]);
+        for later in [
+            "[mqtt]\n",
+            "[http]\n",
+            "[[bridge]]\nname = \"x\"\n",
+            "[[alarm]]\non = \"x\"\n",
+        ] {
+            Place::new(later)
+                .run(&["config", "check"])
+                .fails(2, &["unknown"]);
         }
     }
 
@@ -344,7 +446,9 @@ mod serving {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap().to_string();
         // What was taken with SO_REUSEADDR only: a listener that lives refuses all the same.
-        let place = Place::new(&format!("[xmpp]\nlisten = [\"{address}\"]\nlisten_tls = []\n"));
+        let place = Place::new(&format!(
+            "[xmpp]\nlisten = [\"{address}\"]\nlisten_tls = []\n"
+        ));
         let refused = place.run(&["--log-level", "error", "serve"]);
         refused.fails(1, &[&address, "in use"]);
         refused.in_one_line();
@@ -391,7 +495,9 @@ mod serving {
         place.run(&["account", "add", "dev7", "--generate"]).ok();
         let database = place.database();
         let connection = rusqlite::Connection::open(&database).unwrap();
-        connection.pragma_update(None, "user_version", 9_999).unwrap();
+        connection
+            .pragma_update(None, "user_version", 9_999)
+            .unwrap();
         connection.close().unwrap();
         let before = fs::read(&database).unwrap();
         let refused = place.run(&["--log-level", "error", "serve"]);
@@ -404,10 +510,19 @@ mod serving {
 #[test]
 fn wrong_usage_is_status_2_and_help_is_0() {
     let place = Place::local();
-    for words in [&["fly"][..], &[], &["account", "add", "dev7"], &["session", "kick"]] {
+    for words in [
+        &["fly"][..],
+        &[],
+        &["account", "add", "dev7"],
+        &["session", "kick"],
+    ] {
         assert_eq!(place.run(words).status, 2, "{words:?}");
     }
-    for words in [&["--help"][..], &["account", "import", "--help"], &["--version"]] {
+    for words in [
+        &["--help"][..],
+        &["account", "import", "--help"],
+        &["--version"],
+    ] {
         place.run(words).ok();
     }
 }

@@ -35,12 +35,25 @@ fn leveret(dir: &TempDir, words: &[&str]) -> Command {
 }
 
 fn serve(dir: &TempDir) -> (Child, String) {
-    let mut hub = leveret(dir, &["serve"]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut hub = leveret(dir, &["serve"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut lines = BufReader::new(hub.stderr.take().unwrap()).lines();
     let address = loop {
-        let line = lines.next().expect("the hub says where it listens").unwrap();
-        if let Some(at) = line.find("127.0.0.1:").filter(|_| line.contains("listening")) {
-            break line[at..].split_whitespace().next().unwrap_or_default().to_owned();
+        let line = lines
+            .next()
+            .expect("the hub says where it listens")
+            .unwrap();
+        if let Some(at) = line
+            .find("127.0.0.1:")
+            .filter(|_| line.contains("listening"))
+        {
+            break line[at..]
+                .split_whitespace()
+                .next()
+                .unwrap_or_default()
+                .to_owned();
         }
     };
     // Its log must not block it.
@@ -58,17 +71,24 @@ impl Device {
     fn sign_in(address: &str) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(Duration::from_secs(20)))?;
-        let mut device = Self { stream, seen: String::new() };
+        let mut device = Self {
+            stream,
+            seen: String::new(),
+        };
         let header = "<stream:stream to='localhost' version='1.0' xmlns='jabber:client' \
                       xmlns:stream='http://etherx.jabber.org/streams'>";
         device.send(header)?;
         device.wait_for("</stream:features>")?;
         let proof = BASE64.encode("\0dev7\0secret");
-        device.send(&format!("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{proof}</auth>"))?;
+        device.send(&format!(
+            "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{proof}</auth>"
+        ))?;
         device.wait_for("<success")?;
         device.send(header)?;
         device.wait_for("</stream:features>")?;
-        device.send("<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>")?;
+        device.send(
+            "<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>",
+        )?;
         device.wait_for("</iq>")?;
         Ok(device)
     }
@@ -96,7 +116,8 @@ impl Device {
             if count == 0 {
                 return Err(ErrorKind::UnexpectedEof.into());
             }
-            self.seen.push_str(&String::from_utf8_lossy(&chunk[..count]));
+            self.seen
+                .push_str(&String::from_utf8_lossy(&chunk[..count]));
         }
     }
 }
@@ -104,7 +125,9 @@ impl Device {
 /// Publishes until the hub dies; the ids that were answered with a result.
 fn publish_until_killed(address: &str, from: u32, warm: &AtomicBool) -> BTreeSet<String> {
     let mut answered = BTreeSet::new();
-    let Ok(mut device) = Device::sign_in(address) else { return answered };
+    let Ok(mut device) = Device::sign_in(address) else {
+        return answered;
+    };
     let mut next = from;
     for _ in 0..PIPELINE {
         if device.publish(&format!("p{next}")).is_err() {
@@ -113,9 +136,15 @@ fn publish_until_killed(address: &str, from: u32, warm: &AtomicBool) -> BTreeSet
         next += 1;
     }
     while let Ok(answer) = device.wait_for("</iq>") {
-        assert!(answer.contains("result") && !answer.contains("<error"), "{answer}");
+        assert!(
+            answer.contains("result") && !answer.contains("<error"),
+            "{answer}"
+        );
         let at = answer.find("item id=").expect("the item's id") + "item id=".len() + 1;
-        let id: String = answer[at..].chars().take_while(|c| c.is_ascii_alphanumeric()).collect();
+        let id: String = answer[at..]
+            .chars()
+            .take_while(|c| c.is_ascii_alphanumeric())
+            .collect();
         answered.insert(id);
         warm.store(true, Ordering::Release);
         if device.publish(&format!("p{next}")).is_err() {
@@ -127,17 +156,26 @@ fn publish_until_killed(address: &str, from: u32, warm: &AtomicBool) -> BTreeSet
 }
 
 fn stored(dir: &TempDir) -> BTreeSet<String> {
-    let output = leveret(dir, &["--json", "node", "items", NODE, "--max", "10000"]).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = leveret(dir, &["--json", "node", "items", NODE, "--max", "10000"])
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let items: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let ids = items.as_array().unwrap().iter();
-    ids.map(|item| item["id"].as_str().unwrap().to_owned()).collect()
+    ids.map(|item| item["id"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[test]
 fn a_kill_at_any_moment_loses_nothing_that_was_answered() {
-    let rounds: u32 =
-        std::env::var("LEVERET_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(12);
+    let rounds: u32 = std::env::var("LEVERET_KILLS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(12);
     let dir = tempfile::tempdir().unwrap();
     fs::write(
         dir.path().join("leveret.toml"),
@@ -145,10 +183,22 @@ fn a_kill_at_any_moment_loses_nothing_that_was_answered() {
          [limits]\nstanzas_per_second = 0\nbytes_per_second = 0\n",
     )
     .unwrap();
-    let added = leveret(&dir, &["account", "add", "dev7", "--password", "secret"]).output().unwrap();
-    assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
-    let made = leveret(&dir, &["node", "create", NODE, "--set", "max_items=max"]).output().unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let added = leveret(&dir, &["account", "add", "dev7", "--password", "secret"])
+        .output()
+        .unwrap();
+    assert!(
+        added.status.success(),
+        "{}",
+        String::from_utf8_lossy(&added.stderr)
+    );
+    let made = leveret(&dir, &["node", "create", NODE, "--set", "max_items=max"])
+        .output()
+        .unwrap();
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
 
     let mut all = BTreeSet::new();
     for round in 0..rounds {
@@ -169,7 +219,10 @@ fn a_kill_at_any_moment_loses_nothing_that_was_answered() {
         all.extend(answered);
         let kept = stored(&dir);
         let lost: Vec<_> = all.difference(&kept).collect();
-        assert!(lost.is_empty(), "round {round}: answered and lost: {lost:?}");
+        assert!(
+            lost.is_empty(),
+            "round {round}: answered and lost: {lost:?}"
+        );
         if all.len() > 8_000 {
             break;
         }

@@ -239,10 +239,17 @@ pub struct AccountCounts {
     pub subscriptions: u32,
 }
 
-/// Why the store could not do it. The words are for the log; peers hear `wait` / `resource-constraint` (S5).
+/// Why the store could not do it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct StoreFault(pub String);
+pub enum StoreFault {
+    /// The entry that a page was to stand after or before is not there, nor is its place known: `item-not-found`
+    /// (XEP-0059 §2.4). Only in answer to a query.
+    #[error("the entry that the page was asked from is not there")]
+    NotFound,
+    /// The words are for the log; peers hear `wait` / `resource-constraint` (S5).
+    #[error("{0}")]
+    Failed(String),
+}
 
 /// What goes to the store, in order.
 #[derive(Debug)]
@@ -258,7 +265,8 @@ pub enum StoreRequest {
 pub enum StoreResponse {
     /// With an outcome for each `RemoveItems` in it, in order.
     Committed { seq: u64, removed: Vec<u32> },
-    /// Nothing of it happened, nor of any other commit of its group.
+    /// Nothing of it happened. If the fault is the disk's, the rest of its group failed with it and is told so too; if it
+    /// is this commit's alone, the others stand.
     Failed { seq: u64, fault: StoreFault },
     Answered {
         id: u64,

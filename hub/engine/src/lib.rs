@@ -24,6 +24,7 @@ pub mod event;
 pub mod mailbox;
 
 // The router and its services: command to effect.
+pub mod router;
 pub mod service;
 
 // The protocols: bytes to command, reply to bytes.

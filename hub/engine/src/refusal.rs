@@ -54,6 +54,7 @@ pub enum Detail {
     PresenceSubscriptionRequired,
     SubidRequired,
     TooManySubscriptions,
+    UnsupportedAccessModel,
     /// The feature by its name in XEP-0060's table of features, without `pubsub#`.
     Unsupported(&'static str),
 }

@@ -15,13 +15,13 @@ use leveret_engine::{
     mailbox::MailboxBudget,
     message::{PresenceKind, Show},
     node::{ItemId, NodeId},
-    payload::Payload,
     refusal::{Reason, Refusal},
     time::Instant,
-    xmpp::{payload, pubsub::form},
+    xmpp::pubsub::{affiliation_name, subscription_name},
 };
 
 use super::{
+    convert,
     protocol::{
         AccountInfo, ItemInfo, NewAccount, NodeInfo, NodeSummary, Request, Response, SessionInfo,
         Status, StorageStatus,
@@ -52,7 +52,12 @@ pub(crate) struct Executor {
 impl Executor {
     /// For a hub that runs.
     pub(crate) async fn open(core: &Arc<Core>) -> Result<Self, String> {
-        Self::over(core.inner(), core.domain().to_owned(), Some(Arc::clone(core))).await
+        Self::over(
+            core.inner(),
+            core.domain().to_owned(),
+            Some(Arc::clone(core)),
+        )
+        .await
     }
 
     /// For the data of a hub that does not run.
@@ -65,7 +70,14 @@ impl Executor {
         let budget = Arc::clone(&inner.budget);
         let session = OperatorSession::open(Arc::clone(&shard), Arc::clone(&budget)).await;
         let session = session.map_err(|refusal| words(&refusal))?;
-        Ok(Self { session, shard, store: Arc::clone(&inner.store), budget, domain, core })
+        Ok(Self {
+            session,
+            shard,
+            store: Arc::clone(&inner.store),
+            budget,
+            domain,
+            core,
+        })
     }
 
     /// Carries out one request.
@@ -83,22 +95,36 @@ impl Executor {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 pid: std::process::id(),
             }),
-            Request::AddAccounts { accounts, replace } => self.add_accounts(accounts, replace).await,
+            Request::AddAccounts { accounts, replace } => {
+                self.add_accounts(accounts, replace).await
+            }
             Request::RemoveAccount { jid } => {
                 let account = bare(&jid)?;
-                self.admin(AdminRequest::RemoveAccount { account }).await.map(done)
+                self.admin(AdminRequest::RemoveAccount { account })
+                    .await
+                    .map(done)
             }
             Request::SetCredentials { jid, credentials } => {
                 let (account, credentials) = (bare(&jid)?, decode(&credentials)?);
-                self.admin(AdminRequest::SetCredentials { account, credentials }).await.map(done)
+                self.admin(AdminRequest::SetCredentials {
+                    account,
+                    credentials,
+                })
+                .await
+                .map(done)
             }
             Request::SetEnabled { jid, enabled } => {
                 let account = bare(&jid)?;
-                self.admin(AdminRequest::SetEnabled { account, enabled }).await.map(done)
+                self.admin(AdminRequest::SetEnabled { account, enabled })
+                    .await
+                    .map(done)
             }
             Request::ListAccounts { after, max } => {
                 let after = after.as_deref().map(bare).transpose()?;
-                match self.admin(AdminRequest::ListAccounts { after, max }).await? {
+                match self
+                    .admin(AdminRequest::ListAccounts { after, max })
+                    .await?
+                {
                     Some(AdminReply::Accounts(list)) => {
                         Ok(Response::Accounts(list.iter().map(account_info).collect()))
                     }
@@ -126,17 +152,29 @@ impl Executor {
             Request::ShowNode { node } => self.show_node(&node).await,
             Request::CreateNode { node, config } => {
                 let node = Some(parse_node(&node)?);
-                self.pubsub(PubsubAction::Create { node, config: fields(config) }).await?;
+                self.pubsub(PubsubAction::Create {
+                    node,
+                    config: fields(config),
+                })
+                .await?;
                 Ok(Response::Done)
             }
             Request::ConfigureNode { node, config } => {
                 let node = parse_node(&node)?;
-                self.pubsub(PubsubAction::Configure { node, config: fields(config) }).await?;
+                self.pubsub(PubsubAction::Configure {
+                    node,
+                    config: fields(config),
+                })
+                .await?;
                 Ok(Response::Done)
             }
             Request::DeleteNode { node } => {
                 let node = parse_node(&node)?;
-                self.pubsub(PubsubAction::Delete { node, redirect: None }).await?;
+                self.pubsub(PubsubAction::Delete {
+                    node,
+                    redirect: None,
+                })
+                .await?;
                 Ok(Response::Done)
             }
             Request::ListItems { node, max } => self.list_items(&node, max).await,
@@ -156,7 +194,13 @@ impl Executor {
                 let role = Role::by_name(&new.role)
                     .ok_or_else(|| bad(format!("there is no role '{}'", new.role)))?;
                 let credentials = decode(&new.credentials)?;
-                self.admin(AdminRequest::AddAccount { account, role, credentials, replace }).await
+                self.admin(AdminRequest::AddAccount {
+                    account,
+                    role,
+                    credentials,
+                    replace,
+                })
+                .await
             };
             results.push(added.await.err().map(|refusal| words(&refusal)));
         }
@@ -168,7 +212,7 @@ impl Executor {
             return Err(unexpected());
         };
         let uptime = self.shard.clock().mono().since(Instant::default());
-        let store = self.store.status();
+        let store = self.store.stats();
         let integrity = if deep {
             let store = Arc::clone(&self.store);
             let checked = tokio::task::spawn_blocking(move || store.integrity_check()).await;
@@ -182,7 +226,8 @@ impl Executor {
             None
         };
         let listeners = self.core.as_ref().map(|core| {
-            let name = |at: &crate::listener::Endpoint| (at.name().to_owned(), at.address.to_string());
+            let name =
+                |at: &crate::listener::Endpoint| (at.name().to_owned(), at.address.to_string());
             core.endpoints().iter().map(name).collect()
         });
         Ok(Response::Status(Box::new(Status {
@@ -190,7 +235,11 @@ impl Executor {
             domain: self.domain.clone(),
             pid: std::process::id(),
             running: self.core.is_some(),
-            uptime_seconds: if self.core.is_some() { uptime.as_secs() } else { 0 },
+            uptime_seconds: if self.core.is_some() {
+                uptime.as_secs()
+            } else {
+                0
+            },
             listeners: listeners.unwrap_or_default(),
             connections: self.core.as_ref().map_or(0, |core| core.connections()),
             sessions: router.sessions,
@@ -205,12 +254,13 @@ impl Executor {
             mailbox_dropped: self.budget.dropped(),
             resident_bytes: resident_bytes(),
             storage: StorageStatus {
-                file: store.file,
-                file_bytes: store.file_bytes,
+                file: self.store.file().display().to_string(),
+                file_bytes: store.sizes.database + store.sizes.log,
                 commits: store.commits,
-                transactions: store.transactions,
-                commits_failed: router.commits_failed,
-                queue: store.queue,
+                transactions: store.groups,
+                commits_failed: store.commits_failed,
+                queue: store.backlog,
+                bytes_written: store.bytes_written,
                 last_fault: store.last_fault,
                 integrity,
             },
@@ -225,7 +275,11 @@ impl Executor {
     ) -> Result<Response, Refusal> {
         let node = under.as_deref().map(parse_node).transpose()?;
         let after = after.map(String::into_boxed_str);
-        let page = Some(PageRequest { max: Some(max), after, ..PageRequest::default() });
+        let page = Some(PageRequest {
+            max: Some(max),
+            after,
+            ..PageRequest::default()
+        });
         match self.pubsub(PubsubAction::List { node, page }).await? {
             PubsubReply::Nodes { list, page } => Ok(Response::Nodes {
                 total: page.map_or(list.len() as u32, |page| page.count),
@@ -243,23 +297,40 @@ impl Executor {
 
     async fn show_node(&mut self, name: &str) -> Result<Response, Refusal> {
         let node = parse_node(name)?;
-        let described = self.pubsub(PubsubAction::Describe { node: node.clone() }).await?;
-        let PubsubReply::NodeInfo { config, creator, created, items, subscribers, .. } = described
+        let described = self
+            .pubsub(PubsubAction::Describe { node: node.clone() })
+            .await?;
+        let PubsubReply::NodeInfo {
+            config,
+            creator,
+            created,
+            items,
+            subscribers,
+            ..
+        } = described
         else {
             return Err(unexpected());
         };
-        let affiliations = match self.pubsub(PubsubAction::NodeAffiliations { node: node.clone() }).await? {
+        let affiliations = match self
+            .pubsub(PubsubAction::NodeAffiliations { node: node.clone() })
+            .await?
+        {
             PubsubReply::Affiliations { list, .. } => list
                 .into_iter()
                 .filter(|(_, _, affiliation)| *affiliation != Affiliation::None)
-                .map(|(_, jid, affiliation)| (jid.to_string(), affiliation.name().to_owned()))
+                .map(|(_, jid, affiliation)| {
+                    (jid.to_string(), affiliation_name(affiliation).to_owned())
+                })
                 .collect(),
             _ => return Err(unexpected()),
         };
-        let subscriptions = match self.pubsub(PubsubAction::NodeSubscriptions { node }).await? {
+        let subscriptions = match self
+            .pubsub(PubsubAction::NodeSubscriptions { node })
+            .await?
+        {
             PubsubReply::Subscriptions { list, .. } => list
                 .into_iter()
-                .map(|(_, one)| (one.jid.to_string(), one.state.name().to_owned()))
+                .map(|(_, one)| (one.jid.to_string(), subscription_name(one.state).to_owned()))
                 .collect(),
             _ => return Err(unexpected()),
         };
@@ -269,10 +340,7 @@ impl Executor {
             created: created.to_string(),
             items,
             subscribers,
-            config: form::values(&config)
-                .into_iter()
-                .map(|(var, values)| (var.trim_start_matches("pubsub#").to_owned(), values.join(", ")))
-                .collect(),
+            config: convert::config(&config),
             affiliations,
             subscriptions,
         })))
@@ -281,7 +349,13 @@ impl Executor {
     async fn list_items(&mut self, node: &str, max: u32) -> Result<Response, Refusal> {
         let node = parse_node(node)?;
         let max = Some(max.min(ITEMS_MAX));
-        let action = PubsubAction::Items { node, ids: Vec::new(), max, subid: None, page: None };
+        let action = PubsubAction::Items {
+            node,
+            ids: Vec::new(),
+            max,
+            subid: None,
+            page: None,
+        };
         match self.pubsub(action).await? {
             PubsubReply::Items { items, .. } => Ok(Response::Items(
                 items
@@ -309,15 +383,24 @@ impl Executor {
         payload: &str,
     ) -> Result<Response, Refusal> {
         let node = parse_node(node)?;
-        let bytes = BASE64.decode(payload).map_err(|error| bad(format!("payload: {error}")))?;
+        let bytes = BASE64
+            .decode(payload)
+            .map_err(|error| bad(format!("payload: {error}")))?;
         let id = id
             .as_deref()
             .map(ItemId::parse)
             .transpose()
             .map_err(|error| bad(format!("item id: {error}")))?;
-        let payload = Some(Payload::xml(payload::from_bytes(&bytes)));
+        let payload = Some(convert::payload(&bytes));
         let items = vec![NewItem { id, payload }];
-        match self.pubsub(PubsubAction::Publish { node, items, options: None }).await? {
+        match self
+            .pubsub(PubsubAction::Publish {
+                node,
+                items,
+                options: None,
+            })
+            .await?
+        {
             PubsubReply::Published { items, .. } => Ok(Response::Published {
                 id: items.first().map(ToString::to_string).unwrap_or_default(),
             }),
@@ -337,7 +420,10 @@ impl Executor {
         match self.ask(Command::Pubsub(Box::new(request))).await? {
             Reply::Pubsub(reply) => Ok(*reply),
             // What has nothing to tell is answered with the plain "done".
-            _ => Ok(PubsubReply::Subscriptions { node: None, list: Vec::new() }),
+            _ => Ok(PubsubReply::Subscriptions {
+                node: None,
+                list: Vec::new(),
+            }),
         }
     }
 
@@ -346,7 +432,9 @@ impl Executor {
         const PATIENCE: Duration = Duration::from_secs(120);
         match tokio::time::timeout(PATIENCE, self.session.ask(command)).await {
             Ok(result) => result,
-            Err(_) => Err(Refusal::new(Reason::RemoteServerTimeout).say("the store did not answer")),
+            Err(_) => {
+                Err(Refusal::new(Reason::RemoteServerTimeout).say("the store did not answer"))
+            }
         }
     }
 }
@@ -372,7 +460,9 @@ fn parse_node(text: &str) -> Result<NodeId, Refusal> {
 }
 
 fn decode(text: &str) -> Result<Box<Credentials>, Refusal> {
-    let bytes = BASE64.decode(text).map_err(|error| bad(format!("credentials: {error}")))?;
+    let bytes = BASE64
+        .decode(text)
+        .map_err(|error| bad(format!("credentials: {error}")))?;
     let credentials =
         Credentials::decode(&bytes).map_err(|error| bad(format!("credentials: {error}")))?;
     Ok(Box::new(credentials))
@@ -380,8 +470,15 @@ fn decode(text: &str) -> Result<Box<Credentials>, Refusal> {
 
 fn fields(config: Vec<(String, String)>) -> Vec<Field> {
     let field = |(name, value): (String, String)| {
-        let var = if name.contains('#') { name } else { format!("pubsub#{name}") };
-        Field { var: var.into(), values: vec![value.into()] }
+        let var = if name.contains('#') {
+            name
+        } else {
+            format!("pubsub#{name}")
+        };
+        Field {
+            var: var.into(),
+            values: vec![value.into()],
+        }
     };
     config.into_iter().map(field).collect()
 }
@@ -444,7 +541,9 @@ fn session_info(session: &leveret_engine::command::SessionInfo) -> SessionInfo {
 /// Memory of this process that is in RAM, in bytes, where the system says it.
 fn resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib: u64 = line.trim().trim_end_matches(" kB").trim().parse().ok()?;
     Some(kib * 1024)
 }

@@ -25,27 +25,64 @@ pub enum Request {
     /// Who are you? Answer: `Hello`.
     Hello,
     /// Answer: `Added`.
-    AddAccounts { accounts: Vec<NewAccount>, replace: bool },
-    RemoveAccount { jid: String },
-    SetCredentials { jid: String, credentials: String },
-    SetEnabled { jid: String, enabled: bool },
+    AddAccounts {
+        accounts: Vec<NewAccount>,
+        replace: bool,
+    },
+    RemoveAccount {
+        jid: String,
+    },
+    SetCredentials {
+        jid: String,
+        credentials: String,
+    },
+    SetEnabled {
+        jid: String,
+        enabled: bool,
+    },
     /// Answer: `Accounts`.
-    ListAccounts { after: Option<String>, max: u32 },
+    ListAccounts {
+        after: Option<String>,
+        max: u32,
+    },
     /// Answer: `Sessions`.
-    ListSessions { account: Option<String> },
+    ListSessions {
+        account: Option<String>,
+    },
     /// Answer: `Count`.
-    Kick { jid: String },
+    Kick {
+        jid: String,
+    },
     /// Answer: `Status`.
-    Status { deep: bool },
+    Status {
+        deep: bool,
+    },
     /// Answer: `Nodes`.
-    ListNodes { under: Option<String>, after: Option<String>, max: u32 },
+    ListNodes {
+        under: Option<String>,
+        after: Option<String>,
+        max: u32,
+    },
     /// Answer: `Node`.
-    ShowNode { node: String },
-    CreateNode { node: String, config: Vec<(String, String)> },
-    ConfigureNode { node: String, config: Vec<(String, String)> },
-    DeleteNode { node: String },
+    ShowNode {
+        node: String,
+    },
+    CreateNode {
+        node: String,
+        config: Vec<(String, String)>,
+    },
+    ConfigureNode {
+        node: String,
+        config: Vec<(String, String)>,
+    },
+    DeleteNode {
+        node: String,
+    },
     /// Answer: `Items`.
-    ListItems { node: String, max: u32 },
+    ListItems {
+        node: String,
+        max: u32,
+    },
     /// Answer: `Published`.
     Publish {
         node: String,
@@ -73,17 +110,26 @@ pub enum Response {
     Done,
     /// Not done; why, in one sentence.
     Refused(String),
-    Hello { domain: String, version: String, pid: u32 },
+    Hello {
+        domain: String,
+        version: String,
+        pid: u32,
+    },
     /// For each account of the request in order: `None` if it was made, else why not.
     Added(Vec<Option<String>>),
     Accounts(Vec<AccountInfo>),
     Sessions(Vec<SessionInfo>),
     Count(usize),
     Status(Box<Status>),
-    Nodes { nodes: Vec<NodeSummary>, total: u32 },
+    Nodes {
+        nodes: Vec<NodeSummary>,
+        total: u32,
+    },
     Node(Box<NodeInfo>),
     Items(Vec<ItemInfo>),
-    Published { id: String },
+    Published {
+        id: String,
+    },
 }
 
 /// One line of `account list`.
@@ -181,6 +227,8 @@ pub struct StorageStatus {
     pub transactions: u64,
     pub commits_failed: u64,
     pub queue: usize,
+    /// Since the start, where the system says it.
+    pub bytes_written: Option<u64>,
     pub last_fault: Option<String>,
     /// `--deep`: what the integrity check says; "ok" if all is well.
     pub integrity: Option<String>,

@@ -46,7 +46,9 @@ impl Server {
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
             Ok(listener)
         };
-        bind().map(|listener| Self { listener }).map_err(|error| (path.clone(), error))
+        bind()
+            .map(|listener| Self { listener })
+            .map_err(|error| (path.clone(), error))
     }
 
     /// Serves until the hub stops.
@@ -61,7 +63,9 @@ impl Server {
                 tokio::time::sleep(Duration::from_millis(200)).await;
                 continue;
             };
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+                return;
+            };
             let core = Arc::clone(&core);
             tokio::spawn(async move {
                 if let Err(error) = serve(stream, core).await {

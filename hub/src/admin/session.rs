@@ -26,7 +26,12 @@ impl OperatorSession {
     ) -> Result<Self, Refusal> {
         let mailbox = Mailbox::new(budget);
         let id = shard.open(Arc::clone(&mailbox), None);
-        let mut session = Self { shard, mailbox, id, asked: 0 };
+        let mut session = Self {
+            shard,
+            mailbox,
+            id,
+            asked: 0,
+        };
         session.ask(Command::AttachOperator).await?;
         Ok(session)
     }
@@ -34,18 +39,27 @@ impl OperatorSession {
     /// Asks, and waits for the answer.
     pub(crate) async fn ask(&mut self, command: Command) -> Result<Reply, Refusal> {
         self.asked += 1;
-        let token = Token { kind: self.asked, ..Token::default() };
+        let token = Token {
+            kind: self.asked,
+            ..Token::default()
+        };
         self.shard.submit(self.id, &mut vec![(token, command)]);
         let mut entries = Vec::new();
         loop {
             poll_fn(|cx| {
                 self.mailbox.take(16, &mut entries, cx.waker());
-                if entries.is_empty() { Poll::Pending } else { Poll::Ready(()) }
+                if entries.is_empty() {
+                    Poll::Pending
+                } else {
+                    Poll::Ready(())
+                }
             })
             .await;
             for entry in entries.drain(..) {
                 match entry {
-                    Entry::Answer(answer) if answer.token.kind == self.asked => return answer.result,
+                    Entry::Answer(answer) if answer.token.kind == self.asked => {
+                        return answer.result;
+                    }
                     Entry::End(_) => {
                         return Err(Refusal::new(Reason::ServiceUnavailable).say("the hub stops"));
                     }
@@ -60,7 +74,8 @@ impl OperatorSession {
 impl Drop for OperatorSession {
     fn drop(&mut self) {
         let farewell = Command::Detach(EndReason::Farewell);
-        self.shard.submit(self.id, &mut vec![(Token::default(), farewell)]);
+        self.shard
+            .submit(self.id, &mut vec![(Token::default(), farewell)]);
         self.mailbox.close();
     }
 }

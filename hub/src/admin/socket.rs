@@ -55,7 +55,11 @@ impl Online {
         match UnixStream::connect(&path).await {
             Ok(stream) => {
                 let (input, output) = stream.into_split();
-                Ok(Some(Self { path, input: BufReader::new(input), output }))
+                Ok(Some(Self {
+                    path,
+                    input: BufReader::new(input),
+                    output,
+                }))
             }
             // Refused: a hub that was killed left its socket behind.
             Err(error)
@@ -74,11 +78,17 @@ impl Online {
     pub async fn ask(&mut self, request: Request) -> Result<Response, ControlError> {
         self.exchange(request)
             .await
-            .map_err(|error| ControlError::Lost { path: self.path.clone(), error })
+            .map_err(|error| ControlError::Lost {
+                path: self.path.clone(),
+                error,
+            })
     }
 
     async fn exchange(&mut self, request: Request) -> io::Result<Response> {
-        let envelope = Envelope { version: env!("CARGO_PKG_VERSION").to_owned(), request };
+        let envelope = Envelope {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            request,
+        };
         let mut line = serde_json::to_vec(&envelope).map_err(io::Error::other)?;
         line.push(b'\n');
         self.output.write_all(&line).await?;
@@ -100,7 +110,9 @@ impl Offline {
     /// Opens the data.
     pub async fn open(config: &Config) -> Result<Self, ControlError> {
         let inner = Inner::open(config)?;
-        let executor = Executor::offline(&inner, config).await.map_err(ControlError::Refused)?;
+        let executor = Executor::offline(&inner, config)
+            .await
+            .map_err(ControlError::Refused)?;
         Ok(Self { executor, inner })
     }
 
@@ -114,7 +126,10 @@ impl Offline {
         let Self { executor, inner } = self;
         drop(executor);
         let store = inner.store;
-        if tokio::task::spawn_blocking(move || store.shutdown()).await.is_err() {
+        if tokio::task::spawn_blocking(move || store.shutdown())
+            .await
+            .is_err()
+        {
             tracing::error!("the store did not close cleanly");
         }
     }

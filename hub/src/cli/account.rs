@@ -25,7 +25,9 @@ use super::{
     print,
     target::Target,
 };
-use crate::admin::protocol::{ACCOUNTS_PER_REQUEST_MAX, AccountInfo, NewAccount, Request, Response};
+use crate::admin::protocol::{
+    ACCOUNTS_PER_REQUEST_MAX, AccountInfo, NewAccount, Request, Response,
+};
 
 /// Longest import file, in bytes.
 const IMPORT_BYTES_MAX: u64 = 1 << 30;
@@ -41,15 +43,24 @@ pub(super) async fn run(
     target: &mut Target,
 ) -> Result<(), CommandError> {
     match command {
-        AccountCommand::Add { name, password, role } => {
+        AccountCommand::Add {
+            name,
+            password,
+            role,
+        } => {
             let jid = address(&name, domain)?;
             let (secret, generated) = password_from(password.into_source())?;
             let new = derive(&jid, &secret, generated, role)?;
-            let request = Request::AddAccounts { accounts: vec![new], replace: false };
+            let request = Request::AddAccounts {
+                accounts: vec![new],
+                replace: false,
+            };
             match target.ask(request).await? {
                 Response::Added(results) => match results.into_iter().next().flatten() {
                     None => {}
-                    Some(why) => return Err(CommandError::Failed(format!("{jid} was not added: {why}"))),
+                    Some(why) => {
+                        return Err(CommandError::Failed(format!("{jid} was not added: {why}")));
+                    }
                 },
                 other => return Err(CommandError::unexpected(&other)),
             }
@@ -59,23 +70,47 @@ pub(super) async fn run(
             let jid = address(&name, domain)?;
             let (secret, generated) = password_from(password.into_source())?;
             let credentials = derive(&jid, &secret, generated, Role::Device)?.credentials;
-            target.ask(Request::SetCredentials { jid: jid.to_string(), credentials }).await?;
-            tell(json, &jid, "password changed", generated.then_some(secret.as_str()));
+            target
+                .ask(Request::SetCredentials {
+                    jid: jid.to_string(),
+                    credentials,
+                })
+                .await?;
+            tell(
+                json,
+                &jid,
+                "password changed",
+                generated.then_some(secret.as_str()),
+            );
         }
         AccountCommand::List => list(json, target).await?,
         AccountCommand::Remove { name } => {
             let jid = address(&name, domain)?;
-            target.ask(Request::RemoveAccount { jid: jid.to_string() }).await?;
+            target
+                .ask(Request::RemoveAccount {
+                    jid: jid.to_string(),
+                })
+                .await?;
             tell(json, &jid, "removed", None);
         }
         AccountCommand::Disable { name } => {
             let jid = address(&name, domain)?;
-            target.ask(Request::SetEnabled { jid: jid.to_string(), enabled: false }).await?;
+            target
+                .ask(Request::SetEnabled {
+                    jid: jid.to_string(),
+                    enabled: false,
+                })
+                .await?;
             tell(json, &jid, "disabled", None);
         }
         AccountCommand::Enable { name } => {
             let jid = address(&name, domain)?;
-            target.ask(Request::SetEnabled { jid: jid.to_string(), enabled: true }).await?;
+            target
+                .ask(Request::SetEnabled {
+                    jid: jid.to_string(),
+                    enabled: true,
+                })
+                .await?;
             tell(json, &jid, "enabled", None);
         }
         AccountCommand::Import { file } => import(&file, json, domain, target).await?,
@@ -85,10 +120,17 @@ pub(super) async fn run(
 
 /// NAME is a localpart or a bare address of our domain.
 pub(super) fn address(name: &str, domain: &str) -> Result<BareJid, CommandError> {
-    let jid = if name.contains('@') { BareJid::parse(name) } else { BareJid::new(name, domain) };
-    let jid = jid.map_err(|error| CommandError::Usage(format!("'{name}' is no account name: {error}")))?;
+    let jid = if name.contains('@') {
+        BareJid::parse(name)
+    } else {
+        BareJid::new(name, domain)
+    };
+    let jid =
+        jid.map_err(|error| CommandError::Usage(format!("'{name}' is no account name: {error}")))?;
     if jid.domain() != domain || jid.local().is_none() {
-        return Err(CommandError::Usage(format!("'{name}' is no account of {domain}")));
+        return Err(CommandError::Usage(format!(
+            "'{name}' is no account of {domain}"
+        )));
     }
     Ok(jid)
 }
@@ -112,7 +154,8 @@ fn password_from(source: PasswordSource) -> Result<(Zeroizing<String>, bool), Co
     match source {
         PasswordSource::Given(password) => Ok((Zeroizing::new(password), false)),
         PasswordSource::Generate => {
-            let bytes = crate::secret::random().map_err(|error| CommandError::Failed(error.to_string()))?;
+            let bytes =
+                crate::secret::random().map_err(|error| CommandError::Failed(error.to_string()))?;
             Ok((Zeroizing::new(URL_SAFE_NO_PAD.encode(&bytes[..16])), true))
         }
         PasswordSource::Stdin => {
@@ -130,13 +173,23 @@ fn password_from(source: PasswordSource) -> Result<(Zeroizing<String>, bool), Co
     }
 }
 
-fn derive(jid: &BareJid, password: &str, generated: bool, role: Role) -> Result<NewAccount, CommandError> {
-    let prepared = Password::prepare(password)
-        .map_err(|error| CommandError::Usage(format!("the password of {jid} cannot be used: {error}")))?;
-    let random = || crate::secret::random().map_err(|error| CommandError::Failed(error.to_string()));
+fn derive(
+    jid: &BareJid,
+    password: &str,
+    generated: bool,
+    role: Role,
+) -> Result<NewAccount, CommandError> {
+    let prepared = Password::prepare(password).map_err(|error| {
+        CommandError::Usage(format!("the password of {jid} cannot be used: {error}"))
+    })?;
+    let random =
+        || crate::secret::random().map_err(|error| CommandError::Failed(error.to_string()));
     let salt = |bytes: &[u8]| <[u8; SALT_BYTES]>::try_from(bytes).unwrap_or_default();
     let (one, two) = (random()?, random()?);
-    let mut how = Derivation::with_salts(salt(&one[..SALT_BYTES]), salt(&one[SALT_BYTES..2 * SALT_BYTES]));
+    let mut how = Derivation::with_salts(
+        salt(&one[..SALT_BYTES]),
+        salt(&one[SALT_BYTES..2 * SALT_BYTES]),
+    );
     if generated {
         how.generated_secret_salt = Some(salt(&two[..SALT_BYTES]));
     }
@@ -151,7 +204,10 @@ async fn list(json: bool, target: &mut Target) -> Result<(), CommandError> {
     let mut all: Vec<AccountInfo> = Vec::new();
     loop {
         let after = all.last().map(|last| last.jid.clone());
-        match target.ask(Request::ListAccounts { after, max: PAGE }).await? {
+        match target
+            .ask(Request::ListAccounts { after, max: PAGE })
+            .await?
+        {
             Response::Accounts(page) if page.is_empty() => break,
             Response::Accounts(page) => all.extend(page),
             other => return Err(CommandError::unexpected(&other)),
@@ -162,7 +218,13 @@ async fn list(json: bool, target: &mut Target) -> Result<(), CommandError> {
     } else {
         let rows = all.into_iter().map(|one| {
             let state = if one.enabled { "" } else { "disabled" };
-            [one.jid, one.role, one.created, one.last_seen.unwrap_or_else(|| "-".to_owned()), state.to_owned()]
+            [
+                one.jid,
+                one.role,
+                one.created,
+                one.last_seen.unwrap_or_else(|| "-".to_owned()),
+                state.to_owned(),
+            ]
         });
         print::table(["ACCOUNT", "ROLE", "CREATED", "LAST SEEN", ""], rows);
     }
@@ -179,27 +241,46 @@ struct Line {
 
 /// Adds the accounts of a CSV file, each line `name,password,role`. Lines that cannot be read are told before anything is
 /// added; accounts that exist already stay as they are and are counted.
-async fn import(file: &Path, json: bool, domain: &str, target: &mut Target) -> Result<(), CommandError> {
+async fn import(
+    file: &Path,
+    json: bool,
+    domain: &str,
+    target: &mut Target,
+) -> Result<(), CommandError> {
     let shown = file.display();
     let failed = |error: io::Error| CommandError::Failed(format!("{shown}: {error}"));
     if fs::metadata(file).map_err(failed)?.len() > IMPORT_BYTES_MAX {
-        return Err(CommandError::Failed(format!("{shown} is larger than {}", print::bytes(IMPORT_BYTES_MAX))));
+        return Err(CommandError::Failed(format!(
+            "{shown} is larger than {}",
+            print::bytes(IMPORT_BYTES_MAX)
+        )));
     }
     let text = Zeroizing::new(fs::read_to_string(file).map_err(failed)?);
-    let mut lines = read_csv(&text, domain)
-        .map_err(|faults| CommandError::Usage(format!("{shown}: nothing was added\n{}", some_of(&faults))))?;
+    let mut lines = read_csv(&text, domain).map_err(|faults| {
+        CommandError::Usage(format!("{shown}: nothing was added\n{}", some_of(&faults)))
+    })?;
     let total = lines.len();
     let progress = io::stderr().is_terminal() && !json;
     let (mut added, mut faults) = (0, Vec::new());
     while !lines.is_empty() {
-        let batch: Vec<Line> = lines.drain(..lines.len().min(ACCOUNTS_PER_REQUEST_MAX)).collect();
+        let batch: Vec<Line> = lines
+            .drain(..lines.len().min(ACCOUNTS_PER_REQUEST_MAX))
+            .collect();
         let accounts = derive_all(&batch)?;
-        match target.ask(Request::AddAccounts { accounts, replace: false }).await? {
+        match target
+            .ask(Request::AddAccounts {
+                accounts,
+                replace: false,
+            })
+            .await?
+        {
             Response::Added(results) => {
                 for (line, result) in batch.iter().zip(results) {
                     match result {
                         None => added += 1,
-                        Some(why) => faults.push(format!("line {}: {}: {why}", line.number, line.jid)),
+                        Some(why) => {
+                            faults.push(format!("line {}: {}: {why}", line.number, line.jid))
+                        }
                     }
                 }
             }
@@ -220,12 +301,21 @@ async fn import(file: &Path, json: bool, domain: &str, target: &mut Target) -> R
     if faults.is_empty() {
         Ok(())
     } else {
-        Err(CommandError::Failed(format!("{} of {total} were not added\n{}", faults.len(), some_of(&faults))))
+        Err(CommandError::Failed(format!(
+            "{} of {total} were not added\n{}",
+            faults.len(),
+            some_of(&faults)
+        )))
     }
 }
 
 fn some_of(faults: &[String]) -> String {
-    let mut text = faults.iter().take(FAULTS_SHOWN).map(String::as_str).collect::<Vec<_>>().join("\n");
+    let mut text = faults
+        .iter()
+        .take(FAULTS_SHOWN)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join("\n");
     if faults.len() > FAULTS_SHOWN {
         text.push_str(&format!("\nand {} more", faults.len() - FAULTS_SHOWN));
     }
@@ -247,7 +337,9 @@ fn read_csv(text: &str, domain: &str) -> Result<VecDeque<Line>, Vec<String>> {
                 continue;
             }
         };
-        let number = record.position().map_or(0, |at| usize::try_from(at.line()).unwrap_or(0));
+        let number = record
+            .position()
+            .map_or(0, |at| usize::try_from(at.line()).unwrap_or(0));
         let fields: Vec<&str> = record.iter().collect();
         // The heading that spreadsheets write.
         if number == 1 && fields.first() == Some(&"name") && fields.get(1) == Some(&"password") {
@@ -256,26 +348,47 @@ fn read_csv(text: &str, domain: &str) -> Result<VecDeque<Line>, Vec<String>> {
         let read = match fields[..] {
             [name, password] => line(number, name, password, Role::default().name(), domain),
             [name, password, role] => line(number, name, password, role, domain),
-            _ => Err(format!("expected name,password,role but found {} fields", fields.len())),
+            _ => Err(format!(
+                "expected name,password,role but found {} fields",
+                fields.len()
+            )),
         };
         match read {
             Ok(line) => lines.push_back(line),
             Err(why) => faults.push(format!("line {number}: {why}")),
         }
     }
-    if faults.is_empty() { Ok(lines) } else { Err(faults) }
+    if faults.is_empty() {
+        Ok(lines)
+    } else {
+        Err(faults)
+    }
 }
 
-fn line(number: usize, name: &str, password: &str, role: &str, domain: &str) -> Result<Line, String> {
+fn line(
+    number: usize,
+    name: &str,
+    password: &str,
+    role: &str,
+    domain: &str,
+) -> Result<Line, String> {
     let jid = address(name.trim(), domain).map_err(|error| error.to_string())?;
     let role = match role.trim() {
         "" => Role::default(),
         role => Role::by_name(role).ok_or_else(|| {
-            format!("there is no role '{role}'; expected {}", Role::ALL.map(Role::name).join(", "))
+            format!(
+                "there is no role '{role}'; expected {}",
+                Role::ALL.map(Role::name).join(", ")
+            )
         })?,
     };
     Password::prepare(password).map_err(|error| format!("the password cannot be used: {error}"))?;
-    Ok(Line { number, jid, password: Zeroizing::new(password.to_owned()), role })
+    Ok(Line {
+        number,
+        jid,
+        password: Zeroizing::new(password.to_owned()),
+        role,
+    })
 }
 
 /// Derives the keys of a batch on all cores (S32).
@@ -287,7 +400,9 @@ fn derive_all(batch: &[Line]) -> Result<Vec<NewAccount>, CommandError> {
             .chunks(share)
             .map(|part| {
                 scope.spawn(move || {
-                    let derived = part.iter().map(|one| derive(&one.jid, &one.password, false, one.role));
+                    let derived = part
+                        .iter()
+                        .map(|one| derive(&one.jid, &one.password, false, one.role));
                     derived.collect::<Result<Vec<_>, _>>()
                 })
             })
@@ -295,7 +410,9 @@ fn derive_all(batch: &[Line]) -> Result<Vec<NewAccount>, CommandError> {
         let mut all = Vec::with_capacity(batch.len());
         for part in parts {
             let derived = part.join();
-            all.extend(derived.map_err(|_| CommandError::Failed("key derivation failed".to_owned()))??);
+            all.extend(
+                derived.map_err(|_| CommandError::Failed("key derivation failed".to_owned()))??,
+            );
         }
         Ok(all)
     })
@@ -309,17 +426,31 @@ mod tests {
     fn an_import_reads_quotes_headings_and_missing_roles() {
         let text = "\u{feff}name,password,role\ndev1,\"a,b\"\"c\"\npanel@localhost,pw,operator\n";
         let lines = read_csv(text, "localhost").unwrap_or_else(|faults| panic!("{faults:?}"));
-        let read: Vec<_> =
-            lines.iter().map(|line| (line.number, line.jid.as_str(), line.password.as_str(), line.role)).collect();
+        let read: Vec<_> = lines
+            .iter()
+            .map(|line| {
+                (
+                    line.number,
+                    line.jid.as_str(),
+                    line.password.as_str(),
+                    line.role,
+                )
+            })
+            .collect();
         assert_eq!(
             read,
-            [(2, "dev1@localhost", "a,b\"c", Role::Device), (3, "panel@localhost", "pw", Role::Operator)]
+            [
+                (2, "dev1@localhost", "a,b\"c", Role::Device),
+                (3, "panel@localhost", "pw", Role::Operator)
+            ]
         );
     }
 
     #[test]
     fn an_import_names_every_line_that_is_wrong() {
-        let faults = read_csv("a,b,c,d\nx@elsewhere,pw\ndev,pw,king\n", "localhost").err().unwrap();
+        let faults = read_csv("a,b,c,d\nx@elsewhere,pw\ndev,pw,king\n", "localhost")
+            .err()
+            .unwrap();
         assert_eq!(faults.len(), 3);
         for (fault, line) in faults.iter().zip(1..) {
             assert!(fault.starts_with(&format!("line {line}: ")), "{fault}");

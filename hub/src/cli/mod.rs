@@ -85,7 +85,10 @@ fn dispatch(cli: Cli) -> Result<(), CommandError> {
     let config = Config::load(path.as_deref())?;
     match cli.command {
         Command::Config(ConfigCommand::Check) => {
-            let file = path.map_or_else(|| "the defaults".to_owned(), |path| path.display().to_string());
+            let file = path.map_or_else(
+                || "the defaults".to_owned(),
+                |path| path.display().to_string(),
+            );
             print::line(&format!("{file}: ok"));
             Ok(())
         }
@@ -129,7 +132,8 @@ async fn ask(command: Command, json: bool, config: &Config) -> Result<(), Comman
 async fn serve(config: Config, path: Option<PathBuf>) -> Result<(), CommandError> {
     raise_descriptor_limit();
     let signals = |kind| {
-        signal(kind).map_err(|error| CommandError::Failed(format!("signals cannot be caught: {error}")))
+        signal(kind)
+            .map_err(|error| CommandError::Failed(format!("signals cannot be caught: {error}")))
     };
     let mut terminate = signals(SignalKind::terminate())?;
     let mut interrupt = signals(SignalKind::interrupt())?;

@@ -16,30 +16,55 @@ const PAGE: u32 = 1_000;
 /// Largest payload read from a file, in bytes; the node's own bound is checked by the hub.
 const PAYLOAD_BYTES_MAX: u64 = 4 << 20;
 
-pub(super) async fn run(command: NodeCommand, json: bool, target: &mut Target) -> Result<(), CommandError> {
+pub(super) async fn run(
+    command: NodeCommand,
+    json: bool,
+    target: &mut Target,
+) -> Result<(), CommandError> {
     match command {
         NodeCommand::List { subtree } => list(subtree, json, target).await,
         NodeCommand::Show { node } => show(node, json, target).await,
         NodeCommand::Create { node, settings } => {
-            target.ask(Request::CreateNode { node: node.clone(), config: settings }).await?;
+            target
+                .ask(Request::CreateNode {
+                    node: node.clone(),
+                    config: settings,
+                })
+                .await?;
             tell(json, &node, "created")
         }
         NodeCommand::Configure { node, settings } => {
-            target.ask(Request::ConfigureNode { node: node.clone(), config: settings }).await?;
+            target
+                .ask(Request::ConfigureNode {
+                    node: node.clone(),
+                    config: settings,
+                })
+                .await?;
             tell(json, &node, "configured")
         }
         NodeCommand::Delete { node } => {
-            target.ask(Request::DeleteNode { node: node.clone() }).await?;
+            target
+                .ask(Request::DeleteNode { node: node.clone() })
+                .await?;
             tell(json, &node, "deleted")
         }
         NodeCommand::Items { node, max } => items(node, max, json, target).await,
-        NodeCommand::Publish { node, payload, file, id } => {
+        NodeCommand::Publish {
+            node,
+            payload,
+            file,
+            id,
+        } => {
             let bytes = match (payload, file) {
                 (Some(text), _) => text.into_bytes(),
                 (None, Some(path)) => read(&path)?,
                 (None, None) => Vec::new(),
             };
-            let request = Request::Publish { node: node.clone(), id, payload: BASE64.encode(bytes) };
+            let request = Request::Publish {
+                node: node.clone(),
+                id,
+                payload: BASE64.encode(bytes),
+            };
             match target.ask(request).await? {
                 Response::Published { id } if json => {
                     print::json(&serde_json::json!({ "node": node, "id": id }));
@@ -69,22 +94,41 @@ fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
     let mut bytes = Vec::new();
     let limit = PAYLOAD_BYTES_MAX + 1;
     if path == Path::new("-") {
-        io::stdin().lock().take(limit).read_to_end(&mut bytes).map_err(failed)?;
+        io::stdin()
+            .lock()
+            .take(limit)
+            .read_to_end(&mut bytes)
+            .map_err(failed)?;
     } else {
-        File::open(path).map_err(failed)?.take(limit).read_to_end(&mut bytes).map_err(failed)?;
+        File::open(path)
+            .map_err(failed)?
+            .take(limit)
+            .read_to_end(&mut bytes)
+            .map_err(failed)?;
     }
     if bytes.len() as u64 > PAYLOAD_BYTES_MAX {
         let max = print::bytes(PAYLOAD_BYTES_MAX);
-        return Err(CommandError::Failed(format!("{} has more than {max}", path.display())));
+        return Err(CommandError::Failed(format!(
+            "{} has more than {max}",
+            path.display()
+        )));
     }
     Ok(bytes)
 }
 
-async fn list(subtree: Option<String>, json: bool, target: &mut Target) -> Result<(), CommandError> {
+async fn list(
+    subtree: Option<String>,
+    json: bool,
+    target: &mut Target,
+) -> Result<(), CommandError> {
     let mut all: Vec<NodeSummary> = Vec::new();
     loop {
         let after = all.last().map(|last| last.node.clone());
-        let request = Request::ListNodes { under: subtree.clone(), after, max: PAGE };
+        let request = Request::ListNodes {
+            under: subtree.clone(),
+            after,
+            max: PAGE,
+        };
         match target.ask(request).await? {
             Response::Nodes { nodes, .. } if nodes.is_empty() => break,
             Response::Nodes { nodes, .. } => all.extend(nodes),
@@ -94,7 +138,10 @@ async fn list(subtree: Option<String>, json: bool, target: &mut Target) -> Resul
     if json {
         print::json(&all);
     } else {
-        print::table(["NODE", "TITLE"], all.into_iter().map(|one| [one.node, one.title]));
+        print::table(
+            ["NODE", "TITLE"],
+            all.into_iter().map(|one| [one.node, one.title]),
+        );
     }
     Ok(())
 }
@@ -122,7 +169,12 @@ async fn show(node: String, json: bool, target: &mut Target) -> Result<(), Comma
     Ok(())
 }
 
-async fn items(node: String, max: u32, json: bool, target: &mut Target) -> Result<(), CommandError> {
+async fn items(
+    node: String,
+    max: u32,
+    json: bool,
+    target: &mut Target,
+) -> Result<(), CommandError> {
     let mut items = match target.ask(Request::ListItems { node, max }).await? {
         Response::Items(items) => items,
         other => return Err(CommandError::unexpected(&other)),
@@ -131,9 +183,14 @@ async fn items(node: String, max: u32, json: bool, target: &mut Target) -> Resul
     if json {
         print::json(&items);
     } else {
-        let rows = items
-            .into_iter()
-            .map(|item| [item.published, item.id, item.publisher, item.payload.unwrap_or_default()]);
+        let rows = items.into_iter().map(|item| {
+            [
+                item.published,
+                item.id,
+                item.publisher,
+                item.payload.unwrap_or_default(),
+            ]
+        });
         print::table(["PUBLISHED", "ITEM", "PUBLISHER", "PAYLOAD"], rows);
     }
     Ok(())

@@ -19,8 +19,14 @@ pub(super) fn json<T: Serialize + ?Sized>(value: &T) {
 }
 
 /// Prints rows under headings, in columns.
-pub(super) fn table<const N: usize>(headings: [&str; N], rows: impl IntoIterator<Item = [String; N]>) {
-    let rows: Vec<[String; N]> = rows.into_iter().map(|row| row.map(|cell| printable(&cell))).collect();
+pub(super) fn table<const N: usize>(
+    headings: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) {
+    let rows: Vec<[String; N]> = rows
+        .into_iter()
+        .map(|row| row.map(|cell| printable(&cell)))
+        .collect();
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.chain([headings[column].len()]).max().unwrap_or(0)
@@ -35,7 +41,10 @@ pub(super) fn table<const N: usize>(headings: [&str; N], rows: impl IntoIterator
         }
         writeln!(out, "{}", text.trim_end()).is_ok()
     };
-    let _ = print(headings) && rows.iter().all(|row| print(std::array::from_fn(|at| row[at].as_str())));
+    let _ = print(headings)
+        && rows
+            .iter()
+            .all(|row| print(std::array::from_fn(|at| row[at].as_str())));
 }
 
 /// What devices name themselves must not move the cursor of the operator's terminal.
@@ -43,8 +52,15 @@ fn printable(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
             let plain = !c.is_control() || c == '\n' || c == '\t';
-            let escaped = if plain { None } else { Some(c.escape_default()) };
-            plain.then_some(c).into_iter().chain(escaped.into_iter().flatten())
+            let escaped = if plain {
+                None
+            } else {
+                Some(c.escape_default())
+            };
+            plain
+                .then_some(c)
+                .into_iter()
+                .chain(escaped.into_iter().flatten())
         })
         .collect()
 }
@@ -54,7 +70,11 @@ pub(super) fn bytes(count: u64) -> String {
     let mut value = count as f64;
     for unit in ["B", "KiB", "MiB", "GiB"] {
         if value < 1024.0 {
-            return if unit == "B" { format!("{count} B") } else { format!("{value:.1} {unit}") };
+            return if unit == "B" {
+                format!("{count} B")
+            } else {
+                format!("{value:.1} {unit}")
+            };
         }
         value /= 1024.0;
     }

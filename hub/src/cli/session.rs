@@ -10,7 +10,9 @@ pub(super) async fn run(
     target: &mut Target,
 ) -> Result<(), CommandError> {
     if matches!(target, Target::Offline(_)) {
-        return Err(CommandError::Failed("no hub runs on this data directory: nobody is here".to_owned()));
+        return Err(CommandError::Failed(
+            "no hub runs on this data directory: nobody is here".to_owned(),
+        ));
     }
     match command {
         SessionCommand::List => match target.ask(Request::ListSessions { account: None }).await? {
@@ -19,9 +21,15 @@ pub(super) async fn run(
             other => return Err(CommandError::unexpected(&other)),
         },
         SessionCommand::Kick { jid } => {
-            let jid = if jid.contains('/') { jid } else { address(&jid, domain)?.to_string() };
+            let jid = if jid.contains('/') {
+                jid
+            } else {
+                address(&jid, domain)?.to_string()
+            };
             match target.ask(Request::Kick { jid: jid.clone() }).await? {
-                Response::Count(0) => return Err(CommandError::Failed(format!("{jid} has no session"))),
+                Response::Count(0) => {
+                    return Err(CommandError::Failed(format!("{jid} has no session")));
+                }
                 Response::Count(count) if json => {
                     print::json(&serde_json::json!({ "jid": jid, "ended": count }));
                 }
@@ -35,12 +43,26 @@ pub(super) async fn run(
 
 fn show(sessions: Vec<SessionInfo>) {
     let rows = sessions.into_iter().map(|one| {
-        let link = if one.tls { format!("{} TLS", one.protocol) } else { one.protocol };
+        let link = if one.tls {
+            format!("{} TLS", one.protocol)
+        } else {
+            one.protocol
+        };
         let presence = match one.priority {
             Some(priority) => format!("{} ({priority})", one.presence),
             None => one.presence,
         };
-        [one.jid, presence, link, one.mechanism, one.address.unwrap_or_default(), one.since]
+        [
+            one.jid,
+            presence,
+            link,
+            one.mechanism,
+            one.address.unwrap_or_default(),
+            one.since,
+        ]
     });
-    print::table(["SESSION", "PRESENCE", "LINK", "SIGN-IN", "ADDRESS", "SINCE"], rows);
+    print::table(
+        ["SESSION", "PRESENCE", "LINK", "SIGN-IN", "ADDRESS", "SINCE"],
+        rows,
+    );
 }

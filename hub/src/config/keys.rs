@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::error::ConfigError;
 use super::form::{Form, Lift, render_bytes, render_span};
 use super::source::Field;
-use super::{Config, Durability, check};
+use super::{Config, check};
+use crate::store::Durability;
 
 /// One key of the file.
 pub(super) struct Key {

@@ -26,6 +26,8 @@ use toml::de::DeValue;
 pub use error::{ConfigError, Place};
 pub use rules::{AccessRule, ClassRule};
 
+use crate::store::Durability;
+
 use source::{Field, Source, entries};
 
 /// Everything that a hub is told before it starts. `Config::default()` is what an empty file means.
@@ -99,17 +101,6 @@ pub struct StorageConfig {
     pub durability: Durability,
     /// How long an item that nobody waits for may stay unwritten (S2).
     pub flush: Duration,
-}
-
-/// What must have happened before a publisher hears that its item is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
-    /// The commit is synced to the disk: a power cut loses nothing that was answered.
-    Full,
-    /// The commit is with the system: a crash of the hub loses nothing, a power cut may lose the last commits.
-    Normal,
-    /// The system writes when it likes. For tests.
-    Off,
 }
 
 impl Config {
@@ -265,17 +256,6 @@ impl Default for Config {
             limits: Limits::default(),
             classes: Vec::new(),
             access: Vec::new(),
-        }
-    }
-}
-
-impl Durability {
-    /// The word of the configuration file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Durability::Full => "full",
-            Durability::Normal => "normal",
-            Durability::Off => "off",
         }
     }
 }

@@ -64,9 +64,7 @@ pub(super) const CLASS_KEYS: [RuleKey; 2] = [
 pub(super) const ACCESS_KEYS: [RuleKey; 4] = [
     RuleKey {
         name: "who",
-        form: Form::Text(
-            "\"all\", \"role:device\" (operator, service, admin) or \"account:NAME\"",
-        ),
+        form: Form::Text("\"all\", \"role:device\" (operator, service, admin) or \"account:NAME\""),
         default: None,
         meaning: "Whom the rule is about: `all`, `role:` and a role, `account:` and a localpart or bare address.",
     },
@@ -263,9 +261,10 @@ fn who(field: &Field<'_>, domain: &str) -> Result<Who, ConfigError> {
             .map(Who::Role)
             .ok_or_else(|| field.wrong(&format!("there is no role \"{}\"", name.escape_debug()))),
         // A rule that no account can ever match is a mistake. Roster groups are to come.
-        Some(("group", name)) if !name.is_empty() => {
-            Err(field.wrong(&format!("no roster group \"{}\" is defined", name.escape_debug())))
-        }
+        Some(("group", name)) if !name.is_empty() => Err(field.wrong(&format!(
+            "no roster group \"{}\" is defined",
+            name.escape_debug()
+        ))),
         Some(("account", name)) if !name.is_empty() => {
             let (name, named_domain) = name.split_once('@').unwrap_or((name, domain));
             let address = BareJid::new(name, named_domain).map_err(|_| {

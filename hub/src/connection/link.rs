@@ -81,7 +81,11 @@ impl Link {
         }
     }
 
-    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        into: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(into);
         let polled = match self {
             Self::Plain(socket) => Pin::new(socket).poll_read(cx, &mut buffer),
@@ -92,12 +96,18 @@ impl Link {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(())) => Poll::Ready(Ok(buffer.filled().len())),
             // A peer that closes TCP without a TLS farewell has closed all the same.
-            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(0)),
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Poll::Ready(Ok(0))
+            }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
         }
     }
 
-    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> io::Result<Poll<usize>> {
+    pub(crate) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> io::Result<Poll<usize>> {
         let polled = match self {
             Self::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
             Self::Tls(stream) => Pin::new(&mut **stream).poll_write(cx, bytes),
@@ -146,10 +156,18 @@ fn security(stream: &TlsStream<TcpStream>, tls: &ServerTls, domain: &str) -> Lin
             Vec::new()
         }
         ClientCertificate::Trusted(identity) => {
-            let named = identity.addresses.iter().filter_map(|text| BareJid::parse(text).ok());
+            let named = identity
+                .addresses
+                .iter()
+                .filter_map(|text| BareJid::parse(text).ok());
             let common = identity.common_name.iter();
-            named.chain(common.filter_map(|name| BareJid::new(name, domain).ok())).collect()
+            named
+                .chain(common.filter_map(|name| BareJid::new(name, domain).ok()))
+                .collect()
         }
     };
-    LinkSecurity::Tls { bindings, certificate }
+    LinkSecurity::Tls {
+        bindings,
+        certificate,
+    }
 }

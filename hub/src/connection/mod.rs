@@ -37,11 +37,7 @@ use tokio::net::TcpStream;
 
 pub(crate) use self::link::TlsKind;
 use self::{link::Link, rate::Rate};
-use crate::{
-    hub::Core,
-    listener::Admission,
-    timers::Timer,
-};
+use crate::{hub::Core, listener::Admission, timers::Timer};
 
 /// Bytes read at a time.
 const READ_BYTES: usize = 16 * 1024;
@@ -119,7 +115,7 @@ impl Connection {
         socket.set_nodelay(true)?;
         let now = core.clock().now();
         let shared = core.xmpp();
-        let seed = core.fresh_seed()?;
+        let seed = core.fresh_seed();
         let session = XmppSession::new(shared, LinkSecurity::Plain, Some(peer), seed, now);
         let link = if direct_tls {
             Link::accept(socket, &core.tls(), TlsKind::Direct)
@@ -166,7 +162,12 @@ impl Connection {
             let done = done.unwrap_or(WorkDone::PasswordChecked(false));
             self.session.handle_work(done, now, &mut scratch.output);
         }
-        if self.closing.is_none() && self.session.next_deadline().is_some_and(|at| at <= now.mono) {
+        if self.closing.is_none()
+            && self
+                .session
+                .next_deadline()
+                .is_some_and(|at| at <= now.mono)
+        {
             self.session.handle_timeout(now, &mut scratch.output);
             progress = true;
         }
@@ -179,7 +180,8 @@ impl Connection {
                 Poll::Ready(Ok(count)) => {
                     let input = &scratch.read[..count];
                     let commands = scratch.output.commands.len();
-                    self.session.handle_input(input, &mut scratch.tree, now, &mut scratch.output);
+                    self.session
+                        .handle_input(input, &mut scratch.tree, now, &mut scratch.output);
                     let stanzas = scratch.output.commands.len() - commands;
                     self.rate.spend(count, stanzas, &limits, now.mono);
                     progress = true;
@@ -216,14 +218,22 @@ impl Connection {
         if self.stalled.is_some_and(|since| since + STALL <= now.mono) {
             return self.lost(scratch, now);
         }
-        if progress { Turn::Progress } else { self.wait(now, cx) }
+        if progress {
+            Turn::Progress
+        } else {
+            self.wait(now, cx)
+        }
     }
 
     /// The TLS handshake, on direct TLS or after STARTTLS.
     fn handshake(&mut self, scratch: &mut Scratch, now: Now, cx: &mut Context<'_>) -> Turn {
         match self.link.poll_accept(cx, self.core.domain()) {
             Poll::Pending => {
-                if self.session.next_deadline().is_some_and(|at| at <= now.mono) {
+                if self
+                    .session
+                    .next_deadline()
+                    .is_some_and(|at| at <= now.mono)
+                {
                     return self.lost(scratch, now);
                 }
                 self.wait(now, cx)
@@ -283,12 +293,15 @@ impl Connection {
             return;
         }
         while self.unwritten.is_empty() && scratch.output.bytes.len() < WRITE_BYTES {
-            let Some(mailbox) = self.session.mailbox() else { return };
+            let Some(mailbox) = self.session.mailbox() else {
+                return;
+            };
             mailbox.take(ENTRIES, &mut scratch.entries, cx.waker());
             if scratch.entries.is_empty() {
                 return;
             }
-            self.session.handle_entries(&mut scratch.entries, now, &mut scratch.output);
+            self.session
+                .handle_entries(&mut scratch.entries, now, &mut scratch.output);
             scratch.entries.clear();
             self.submit(&mut scratch.output.commands);
         }
@@ -357,7 +370,11 @@ impl Connection {
     /// Arms the timer for whatever comes first.
     fn wait(&mut self, now: Now, cx: &mut Context<'_>) -> Turn {
         let limits = self.core.limits();
-        let session = if self.closing.is_none() { self.session.next_deadline() } else { None };
+        let session = if self.closing.is_none() {
+            self.session.next_deadline()
+        } else {
+            None
+        };
         let deadlines = [
             session,
             self.closing,

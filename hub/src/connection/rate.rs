@@ -14,7 +14,11 @@ pub(crate) struct Rate {
 
 impl Rate {
     pub(crate) fn new(now: Instant) -> Self {
-        Self { bytes: f32::MAX, stanzas: f32::MAX, at: now }
+        Self {
+            bytes: f32::MAX,
+            stanzas: f32::MAX,
+            at: now,
+        }
     }
 
     pub(crate) fn spend(&mut self, bytes: usize, stanzas: usize, limits: &Limits, now: Instant) {
@@ -33,9 +37,15 @@ impl Rate {
 
     /// When reading may go on; `None`: now.
     pub(crate) fn next(&self, limits: &Limits, now: Instant) -> Option<Instant> {
-        let debt = |left: f32, rate: u32| if left < 0.0 { -left / rate.max(1) as f32 } else { 0.0 };
-        let secs =
-            debt(self.bytes, limits.bytes_per_second).max(debt(self.stanzas, limits.stanzas_per_second));
+        let debt = |left: f32, rate: u32| {
+            if left < 0.0 {
+                -left / rate.max(1) as f32
+            } else {
+                0.0
+            }
+        };
+        let secs = debt(self.bytes, limits.bytes_per_second)
+            .max(debt(self.stanzas, limits.stanzas_per_second));
         (secs > 0.0).then(|| now + std::time::Duration::from_secs_f32(secs))
     }
 
@@ -57,13 +67,19 @@ mod tests {
 
     #[test]
     fn a_burst_of_four_seconds_passes_and_then_the_sustained_rate() {
-        let limits = Limits { stanzas_per_second: 10, ..Limits::default() };
+        let limits = Limits {
+            stanzas_per_second: 10,
+            ..Limits::default()
+        };
         let mut rate = Rate::new(Instant::from_secs(0));
         rate.spend(0, 40, &limits, Instant::from_secs(1));
         assert!(rate.allows(&limits, Instant::from_secs(1)));
         rate.spend(0, 10, &limits, Instant::from_secs(1));
         assert!(!rate.allows(&limits, Instant::from_secs(1)));
-        assert_eq!(rate.next(&limits, Instant::from_secs(1)), Some(Instant::from_secs(2)));
+        assert_eq!(
+            rate.next(&limits, Instant::from_secs(1)),
+            Some(Instant::from_secs(2))
+        );
         assert!(rate.allows(&limits, Instant::from_secs(2)));
     }
 }

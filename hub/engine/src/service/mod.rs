@@ -1,6 +1,13 @@
 //! Protocol-neutral policy. A service decides and never acts: it answers a command with a [`Decision`], and the router
 //! commits, answers and fans out. Services never name each other.
 
+pub mod accounts;
+pub mod inbox;
+pub mod login_throttle;
+pub mod presence;
+pub mod pubsub;
+pub mod roster;
+
 use std::sync::Arc;
 
 use crate::{
@@ -10,6 +17,7 @@ use crate::{
     event::Event,
     mailbox::SubscriptionTag,
     refusal::Refusal,
+    time::Timestamp,
 };
 
 /// An account interned by the directory, for as long as the process runs: a look-up by index, not by name, at fan-out.
@@ -49,6 +57,8 @@ pub struct Notice {
     pub event: Arc<Event>,
     /// To whom: the list as it was when the change was decided.
     pub to: Arc<[Delivery]>,
+    /// It is told late: when it happened (XEP-0203), as for a last item sent on subscription.
+    pub delay: Option<Timestamp>,
 }
 
 /// What a service makes of a command.

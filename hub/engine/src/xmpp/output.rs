@@ -16,6 +16,17 @@ pub struct Output {
     pub actions: Vec<Action>,
 }
 
+impl Output {
+    /// Empties it for the next turn; what it holds of memory it keeps, within a bound.
+    pub fn clear(&mut self) {
+        const BYTES_KEPT: usize = 256 * 1024;
+        self.bytes.clear();
+        self.bytes.shrink_to(BYTES_KEPT);
+        self.commands.clear();
+        self.actions.clear();
+    }
+}
+
 /// Something that only the shell can do.
 pub enum Action {
     /// Negotiate TLS now; then [`handle_tls`](super::session::XmppSession::handle_tls). Input read before is void.

@@ -63,7 +63,12 @@ fn a_rule_needs_its_keys_and_each_must_make_sense() {
     );
     let class = |rest: &str| format!("[[class]]\non = \"a\"\n{rest}");
     for later in ["flush = \"5s\"", "conflate = true"] {
-        refused(&class(&format!("class = \"state\"\n{later}")), 4, 1, &["known here: on, class"]);
+        refused(
+            &class(&format!("class = \"state\"\n{later}")),
+            4,
+            1,
+            &["known here: on, class"],
+        );
     }
     refused(
         &access("\"group:ward-3\"", "[\"all\"]", "\"#\""),

@@ -1,0 +1,305 @@
+//! Presence on its way: broadcasts, directed presence, probes and farewells.
+//!
+//! Implements: RFC 6121 §4.2 to §4.6. Not: probes to other domains (there are none yet).
+//! Both sides of a subscription are in this hub and change together, so the account's own roster says whom it sees: a login of
+//! an operator with 10,000 devices loads one roster, not 10,000.
+
+use std::sync::Arc;
+
+use crate::{
+    account::Subscription,
+    address::{BareJid, FullJid, Jid},
+    command::SessionId,
+    event::{Event, What},
+    mailbox::Addressed,
+    message::{Handshake, Presence, PresenceKind, SubscriptionStanza},
+    refusal::{Reason, Refusal},
+    router::{
+        Router, bounce,
+        fanout::{Job, Reach, Source},
+        residency::Need,
+    },
+    service::{
+        AccountId, Delivery, Directory as _, Recipient,
+        presence::{Announced, Directed},
+        roster,
+    },
+};
+
+/// The last presence of a session that is over or no longer available.
+pub(super) struct Farewell {
+    pub(super) account: BareJid,
+    pub(super) event: Arc<Event>,
+    /// Contacts saw it.
+    pub(super) broadcast: bool,
+    pub(super) directed: Directed,
+}
+
+impl Router {
+    pub(super) fn announce(&mut self, id: SessionId, own: &FullJid, mut presence: Presence) {
+        presence.from = own.clone().into();
+        presence.at = self.now.wall;
+        let event = Arc::new(Event::new(What::Presence(presence)));
+        let Some(session) = self.directory.get_mut(id) else {
+            return;
+        };
+        let announced = session.availability.announce(&event);
+        match announced {
+            Announced::Initial => {
+                self.broadcast(&own.bare(), &event, &Directed::default());
+                self.start_contacts(id);
+                self.start_kept(id);
+            }
+            Announced::Update { now_reachable } => {
+                self.broadcast(&own.bare(), &event, &Directed::default());
+                if now_reachable {
+                    self.start_kept(id);
+                }
+            }
+            Announced::Gone | Announced::Nothing => {
+                if !matches!(&event.what, What::Presence(presence) if presence.kind == PresenceKind::Unavailable)
+                {
+                    return;
+                }
+                let directed = session.availability.take_directed();
+                let broadcast = announced == Announced::Gone;
+                if broadcast {
+                    // RFC 6121 §4.5.2: the resource itself hears it too.
+                    self.post
+                        .tell(&self.directory, id, &event, Addressed::Bare, None);
+                }
+                self.say_farewell(Farewell {
+                    account: own.bare(),
+                    event,
+                    broadcast,
+                    directed,
+                });
+            }
+        }
+    }
+
+    /// Tells contacts, the account's other resources, and those who saw the session only by directed presence; nobody twice.
+    pub(super) fn say_farewell(&mut self, farewell: Farewell) {
+        if self.residency.roster(&farewell.account).is_none() {
+            let need = Need::Roster(farewell.account.clone());
+            self.farewells
+                .entry(farewell.account.clone())
+                .or_default()
+                .push(farewell);
+            self.load(&need);
+            return;
+        }
+        let Farewell {
+            account,
+            event,
+            broadcast,
+            directed,
+        } = farewell;
+        if broadcast {
+            self.broadcast(&account, &event, &directed);
+        }
+        let due =
+            directed.to_tell(|jid| broadcast && (*jid == account || self.sees(jid, &account)));
+        for jid in due {
+            self.present(&account, &jid, &event);
+        }
+    }
+
+    /// RFC 6121 §4.2.2, §4.4.2, §4.5.2: to contacts with a subscription from the account, and to the account itself.
+    fn broadcast(&mut self, account: &BareJid, event: &Arc<Event>, directed: &Directed) {
+        let own = self.directory.account(account);
+        let mut to = vec![own];
+        to.extend(self.watchers(account, directed));
+        let to = to
+            .into_iter()
+            .map(|account| Delivery {
+                to: Recipient::Account(account),
+                tag: None,
+            })
+            .collect();
+        let job = Job {
+            event: Arc::clone(event),
+            to,
+            reach: Reach::Available,
+        };
+        self.fanout
+            .send(Source::Account(own), job, &self.directory, &mut self.post);
+    }
+
+    /// Contacts that see the account, are here, and were not told already.
+    fn watchers(&self, account: &BareJid, directed: &Directed) -> Vec<AccountId> {
+        let contacts = self
+            .residency
+            .roster(account)
+            .map_or(&[][..], |roster| &roster.contacts);
+        let watchers = contacts
+            .iter()
+            .filter(|contact| contact.subscription.from() && !directed.was_told(&contact.jid));
+        let here = watchers.filter_map(|contact| self.directory.known(&contact.jid));
+        here.filter(|&account| !self.directory.sessions_of(account).is_empty())
+            .collect()
+    }
+
+    /// Whether `watcher` sees `account`, whose roster is here.
+    fn sees(&self, watcher: &BareJid, account: &BareJid) -> bool {
+        let roster = self.residency.roster(account);
+        roster
+            .and_then(|roster| roster::find(roster, watcher))
+            .is_some_and(|contact| contact.subscription.from())
+    }
+
+    /// RFC 6121 §4.6.
+    pub(super) fn direct(
+        &mut self,
+        id: SessionId,
+        own: &FullJid,
+        to: &Jid,
+        mut presence: Presence,
+    ) {
+        presence.from = own.clone().into();
+        presence.at = self.now.wall;
+        let stanza_id = presence.id.clone();
+        let kind = presence.kind;
+        let (ours, hub) = (self.is_ours(&to.bare()), self.is_hub(&to.bare()));
+        let max = self.limits.roster_items;
+        let mut refusal = (!ours && !hub).then(|| Refusal::new(Reason::RemoteServerNotFound));
+        if ours && kind != PresenceKind::Error {
+            let Some(session) = self.directory.get_mut(id) else {
+                return;
+            };
+            if !session
+                .availability
+                .direct(to, kind != PresenceKind::Unavailable, max)
+            {
+                refusal = Some(
+                    Refusal::new(Reason::ResourceConstraint).say("presence was shown to too many"),
+                );
+            }
+        }
+        match refusal {
+            // Errors are not answered, and a farewell that does not arrive harms nobody.
+            Some(refusal) if matches!(kind, PresenceKind::Available { .. }) => {
+                let error = bounce::presence(to, stanza_id, &refusal, self.now.wall);
+                self.post
+                    .tell(&self.directory, id, &Arc::new(error), Addressed::Full, None);
+            }
+            Some(_) => {}
+            None => self.present(
+                &own.bare(),
+                to,
+                &Arc::new(Event::new(What::Presence(presence))),
+            ),
+        }
+    }
+
+    /// A presence to one entity: a resource, or all available ones (RFC 6121 §8.5.2.1.2, §8.5.3.1); to nobody, nothing (§8.5.1,
+    /// §8.5.2.2.2, §8.5.3.2.2).
+    pub(super) fn present(&mut self, from: &BareJid, to: &Jid, event: &Arc<Event>) {
+        let recipient = match to.as_full() {
+            Some(full) => self.directory.session(&full).map(Recipient::Session),
+            None => self.directory.known(&to.bare()).map(Recipient::Account),
+        };
+        if let Some(to) = recipient {
+            self.send_from(from, to, event, Reach::Available);
+        }
+    }
+
+    /// One event from an account, behind whatever of it is still on its way (RFC 6120 §10.1).
+    pub(super) fn send_from(
+        &mut self,
+        from: &BareJid,
+        to: Recipient,
+        event: &Arc<Event>,
+        reach: Reach,
+    ) {
+        let source = Source::Account(self.directory.account(from));
+        if let Recipient::Session(id) = to
+            && !self.fanout.is_busy(&source)
+        {
+            self.post
+                .tell(&self.directory, id, event, Addressed::Full, None);
+            return;
+        }
+        let job = Job {
+            event: Arc::clone(event),
+            to: [Delivery { to, tag: None }].into(),
+            reach,
+        };
+        self.fanout
+            .send(source, job, &self.directory, &mut self.post);
+    }
+
+    /// RFC 6121 §4.3.2.
+    pub(super) fn probe(&mut self, id: SessionId, own: &FullJid, to: &Jid) {
+        let (asker, contact) = (own.bare(), to.bare());
+        if !self.is_ours(&contact) {
+            return;
+        }
+        let roster = self.residency.roster(&asker);
+        let subscription = roster
+            .and_then(|roster| roster::find(roster, &contact))
+            .map_or(Subscription::None, |contact| contact.subscription);
+        if asker != contact && !subscription.to() {
+            // What the asker may not see and what does not exist look the same.
+            let stanza = SubscriptionStanza {
+                from: contact,
+                to: asker,
+                kind: Handshake::Unsubscribed,
+                id: None,
+                content: bytes::Bytes::new(),
+            };
+            let event = Arc::new(Event::new(What::Subscription(stanza)));
+            self.post
+                .tell(&self.directory, id, &event, Addressed::Bare, None);
+            return;
+        }
+        let only = to.as_full();
+        if self.show_resources(id, &contact, |jid| {
+            only.as_ref().is_none_or(|only| only == jid)
+        }) == 0
+        {
+            let absent = Presence {
+                from: to.clone(),
+                kind: PresenceKind::Unavailable,
+                id: None,
+                lang: None,
+                status: None,
+                content: bytes::Bytes::new(),
+                at: self.now.wall,
+            };
+            let event = Arc::new(Event::new(What::Presence(absent)));
+            self.post
+                .tell(&self.directory, id, &event, Addressed::Full, None);
+        }
+    }
+
+    /// The last presence of each available resource of `of`, to one session, with the time of its announcement
+    /// (RFC 6121 §4.3.2, XEP-0203). Returns how many there were.
+    pub(super) fn show_resources(
+        &mut self,
+        to: SessionId,
+        of: &BareJid,
+        is_wanted: impl Fn(&FullJid) -> bool,
+    ) -> usize {
+        let mut shown = 0;
+        for &id in self.directory.sessions(of) {
+            let Some(session) = self.directory.get(id).filter(|_| id != to) else {
+                continue;
+            };
+            let (Some(jid), Some(event)) = (&session.jid, session.availability.current()) else {
+                continue;
+            };
+            if let (true, What::Presence(presence)) = (is_wanted(jid), &event.what) {
+                self.post.tell(
+                    &self.directory,
+                    to,
+                    event,
+                    Addressed::Full,
+                    Some(presence.at),
+                );
+                shown += 1;
+            }
+        }
+        shown
+    }
+}

@@ -1,0 +1,190 @@
+//! Changes that wait for the store, and what follows once they are on the disk (S5).
+//!
+//! Services decide against what is in memory, committed or not; the world hears of a change only after its commit, in the order
+//! of commits. When one fails, what it touched is forgotten and loaded anew, and everybody who waited for it is refused.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+use crate::{
+    address::BareJid,
+    command::{EndReason, Reply},
+    effect::{Commit, StoreOp, StoreRequest, Urgency},
+    event::Event,
+    node::NodeAddress,
+    refusal::Refusal,
+    router::pipeline::Ask,
+    service::{Notice, roster::Told},
+};
+
+/// Something that the router does once a change is committed.
+#[derive(Debug)]
+pub(super) enum Deed {
+    /// Tell of a change of rosters.
+    Told(Told),
+    /// End all sessions of an account.
+    EndSessions(BareJid, EndReason),
+    /// The account is gone: these contacts saw it.
+    Removed(BareJid, Vec<BareJid>),
+}
+
+/// What follows a commit.
+#[derive(Debug, Default)]
+pub(super) struct After {
+    /// Who asked, if anybody.
+    pub(super) ask: Option<Ask>,
+    /// What the asker hears; `None` where the command has no answer.
+    pub(super) reply: Option<Result<Reply, Refusal>>,
+    /// What the world hears, in this order.
+    pub(super) notices: Vec<Notice>,
+    /// See [`crate::service::Change::if_none_removed`].
+    pub(super) if_none_removed: Option<Refusal>,
+    /// What the router does.
+    pub(super) deeds: Vec<Deed>,
+    /// What the asker's session is told instead if the commit fails and the command has no answer.
+    pub(super) apology: Option<Arc<Event>>,
+}
+
+struct Pending {
+    seq: u64,
+    ops: Vec<StoreOp>,
+    after: Vec<After>,
+}
+
+/// Commits under way, in order.
+#[derive(Default)]
+pub(super) struct Commits {
+    last: u64,
+    pending: VecDeque<Pending>,
+    /// The last commit under way that touches a node or an account's roster.
+    nodes: HashMap<NodeAddress, u64>,
+    rosters: HashMap<BareJid, u64>,
+}
+
+impl Commits {
+    /// Hands a change to the store.
+    pub(super) fn begin(
+        &mut self,
+        ops: Vec<StoreOp>,
+        urgency: Urgency,
+        after: After,
+        requests: &mut Vec<StoreRequest>,
+    ) {
+        self.last += 1;
+        let seq = self.last;
+        for op in &ops {
+            match touched(op) {
+                Some(Touched::Node(at)) => {
+                    self.nodes.insert(at.clone(), seq);
+                }
+                Some(Touched::Roster(account)) => {
+                    self.rosters.insert(account.clone(), seq);
+                }
+                None => {}
+            }
+        }
+        self.pending.push_back(Pending {
+            seq,
+            ops: ops.clone(),
+            after: vec![after],
+        });
+        requests.push(StoreRequest::Commit(Commit { seq, urgency, ops }));
+    }
+
+    /// Lets something without a change of its own follow the last commit of its node (S2); gives it back if there is none.
+    pub(super) fn follow_node(&mut self, at: &NodeAddress, after: After) -> Option<After> {
+        match self.nodes.get(at).copied() {
+            Some(seq) => self.follow(seq, after),
+            None => Some(after),
+        }
+    }
+
+    /// The same for an account's roster: who reads it hears what is stored.
+    pub(super) fn follow_roster(&mut self, account: &BareJid, after: After) -> Option<After> {
+        match self.rosters.get(account).copied() {
+            Some(seq) => self.follow(seq, after),
+            None => Some(after),
+        }
+    }
+
+    fn follow(&mut self, seq: u64, after: After) -> Option<After> {
+        match self.pending.iter_mut().find(|pending| pending.seq == seq) {
+            Some(pending) => {
+                pending.after.push(after);
+                None
+            }
+            None => Some(after),
+        }
+    }
+
+    /// The store has answered for `seq`: what it changed, and what follows. Commits are answered in order.
+    pub(super) fn finish(&mut self, seq: u64) -> Option<(Vec<StoreOp>, Vec<After>)> {
+        let at = self.pending.iter().position(|pending| pending.seq == seq)?;
+        let pending = self.pending.remove(at)?;
+        for op in &pending.ops {
+            match touched(op) {
+                Some(Touched::Node(at)) if self.nodes.get(at) == Some(&seq) => {
+                    self.nodes.remove(at);
+                }
+                Some(Touched::Roster(account)) if self.rosters.get(account) == Some(&seq) => {
+                    self.rosters.remove(account);
+                }
+                _ => {}
+            }
+        }
+        Some((pending.ops, pending.after))
+    }
+}
+
+enum Touched<'a> {
+    Node(&'a NodeAddress),
+    Roster(&'a BareJid),
+}
+
+fn touched(op: &StoreOp) -> Option<Touched<'_>> {
+    match op {
+        StoreOp::PutContact { account, .. } | StoreOp::RemoveContact { account, .. } => {
+            Some(Touched::Roster(account))
+        }
+        StoreOp::PutNode { at, .. }
+        | StoreOp::RemoveNode { at }
+        | StoreOp::PutAffiliation { at, .. }
+        | StoreOp::PutSubscription { at, .. }
+        | StoreOp::RemoveSubscription { at, .. }
+        | StoreOp::PutItem { at, .. }
+        | StoreOp::RemoveItems { at, .. }
+        | StoreOp::TrimItems { at, .. }
+        | StoreOp::PutOwed { at, .. }
+        | StoreOp::RemoveOwed { at, .. } => Some(Touched::Node(at)),
+        StoreOp::PutAccount(_)
+        | StoreOp::RemoveAccount { .. }
+        | StoreOp::LastSeen { .. }
+        | StoreOp::PutOffline { .. }
+        | StoreOp::RemoveOffline { .. } => None,
+    }
+}
+
+/// Accounts whose cached record or roster a change speaks of.
+pub(super) fn accounts_of(op: &StoreOp) -> Option<&BareJid> {
+    match op {
+        StoreOp::PutAccount(account) => Some(&account.jid),
+        StoreOp::RemoveAccount { account }
+        | StoreOp::LastSeen { account, .. }
+        | StoreOp::PutContact { account, .. }
+        | StoreOp::RemoveContact { account, .. }
+        | StoreOp::PutOffline { account, .. }
+        | StoreOp::RemoveOffline { account, .. }
+        | StoreOp::PutOwed { account, .. }
+        | StoreOp::RemoveOwed { account, .. } => Some(account),
+        StoreOp::PutNode { .. }
+        | StoreOp::RemoveNode { .. }
+        | StoreOp::PutAffiliation { .. }
+        | StoreOp::PutSubscription { .. }
+        | StoreOp::RemoveSubscription { .. }
+        | StoreOp::PutItem { .. }
+        | StoreOp::RemoveItems { .. }
+        | StoreOp::TrimItems { .. } => None,
+    }
+}

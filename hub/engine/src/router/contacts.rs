@@ -1,0 +1,281 @@
+//! Rosters and handshakes on their way: from the command to both rosters, and after the commit to everybody's resources.
+//!
+//! Implements: RFC 6121 §2, §3; who decides is [`crate::service::roster`].
+//! A `subscribe` to another domain comes back as `remote-server-not-found` (RFC 6120 §10.4) and leaves no trace: with no
+//! server to answer, a pending request would wait for ever. The other words to other domains end nothing that exists, and
+//! are dropped, as are words to the hub itself and to the own account, which sees itself anyway (RFC 6121 §4.2.2).
+
+use std::sync::Arc;
+
+use crate::{
+    account::Roster,
+    address::{BareJid, FullJid},
+    command::{Reply, SessionId},
+    effect::Urgency,
+    event::{Event, What},
+    mailbox::Addressed,
+    message::{Handshake, SubscriptionStanza},
+    refusal::{Reason, Refusal},
+    router::{
+        Router, bounce,
+        commit::{After, Deed},
+        fanout::Reach,
+        pipeline::Ask,
+        store_failed,
+    },
+    service::{
+        Recipient, presence,
+        roster::{self, Outcome, Side, Told},
+    },
+};
+
+impl Router {
+    pub(super) fn handshake(
+        &mut self,
+        ask: Ask,
+        own: &FullJid,
+        to: &BareJid,
+        kind: Handshake,
+        id: Option<Box<str>>,
+        content: bytes::Bytes,
+    ) {
+        let account = own.bare();
+        if *to == account || self.is_hub(to) {
+            return;
+        }
+        if !self.is_ours(to) {
+            if kind == Handshake::Subscribe {
+                self.presence_error(ask.session, to, id, &Reason::RemoteServerNotFound.into());
+            }
+            return;
+        }
+        let apology = bounce::presence(to.as_jid(), id.clone(), &store_failed(), self.now.wall);
+        let word = SubscriptionStanza {
+            from: account.clone(),
+            to: to.clone(),
+            kind,
+            id: id.clone(),
+            content,
+        };
+        let items_max = self.limits.roster_items;
+        let outcome = self.with_rosters(&account, to, |ours, theirs| {
+            roster::shake(ours, to, theirs, word, items_max)
+        });
+        match outcome {
+            Ok(outcome) => {
+                let after = After {
+                    ask: Some(ask),
+                    apology: Some(Arc::new(apology)),
+                    ..After::default()
+                };
+                self.commit_rosters(&account, outcome, after);
+            }
+            Err(refusal) => self.presence_error(ask.session, to, id, &refusal),
+        }
+    }
+
+    fn presence_error(
+        &mut self,
+        to: SessionId,
+        about: &BareJid,
+        id: Option<Box<str>>,
+        refusal: &Refusal,
+    ) {
+        let event = Arc::new(bounce::presence(about.as_jid(), id, refusal, self.now.wall));
+        self.post
+            .tell(&self.directory, to, &event, Addressed::Full, None);
+    }
+
+    pub(super) fn get_roster(&mut self, ask: Ask, own: &FullJid, version: Option<&str>) {
+        let account = own.bare();
+        if let Some(session) = self.directory.get_mut(ask.session) {
+            session.interested = true;
+        }
+        let Some(roster) = self.residency.roster(&account) else {
+            self.refuse(ask, Reason::InternalServerError.into());
+            return;
+        };
+        let newest = roster.version.to_string();
+        let contacts = (version != Some(newest.as_str())).then(|| {
+            // RFC 6121 §3.1.3, §3.4.2: who only knocked is not part of what the account sees.
+            roster
+                .contacts
+                .iter()
+                .filter(|contact| contact.listed)
+                .cloned()
+                .collect()
+        });
+        let reply = Reply::Roster {
+            contacts,
+            version: newest.into(),
+        };
+        self.defer(&ask);
+        // A version that the store then refuses would be used again for other content: so the answer waits for it.
+        let after = After {
+            ask: Some(ask),
+            reply: Some(Ok(reply)),
+            ..After::default()
+        };
+        if let Some(after) = self.commits.follow_roster(&account, after) {
+            self.follow_up(after, None);
+        }
+    }
+
+    pub(super) fn set_contact(
+        &mut self,
+        ask: Ask,
+        own: &FullJid,
+        jid: &BareJid,
+        name: Option<Box<str>>,
+        groups: Vec<Box<str>>,
+    ) {
+        let account = own.bare();
+        let items_max = self.limits.roster_items;
+        let outcome = self.with_rosters(&account, jid, |ours, _| {
+            roster::set(ours, jid, name, groups, items_max)
+        });
+        match outcome {
+            Ok(outcome) => {
+                let after = After {
+                    ask: Some(ask),
+                    reply: Some(Ok(Reply::Done)),
+                    ..After::default()
+                };
+                self.commit_rosters(&account, outcome, after);
+            }
+            Err(refusal) => self.refuse(ask, refusal),
+        }
+    }
+
+    pub(super) fn remove_contact(&mut self, ask: Ask, own: &FullJid, jid: &BareJid) {
+        let account = own.bare();
+        let listed = self
+            .residency
+            .roster(&account)
+            .and_then(|roster| roster::find(roster, jid))
+            .is_some_and(|contact| contact.listed);
+        if !listed {
+            // RFC 6121 §2.5.3.
+            self.refuse(ask, Reason::ItemNotFound.into());
+            return;
+        }
+        let outcome = self.with_rosters(&account, jid, |ours, theirs| {
+            roster::remove(ours, jid, theirs)
+        });
+        let after = After {
+            ask: Some(ask),
+            reply: Some(Ok(Reply::Done)),
+            ..After::default()
+        };
+        self.commit_rosters(&account, outcome, after);
+    }
+
+    /// Lends both rosters; the contact's is `None` if it has no account here.
+    pub(super) fn with_rosters<R>(
+        &mut self,
+        account: &BareJid,
+        contact: &BareJid,
+        decide: impl FnOnce(Side<'_>, Option<Side<'_>>) -> R,
+    ) -> R {
+        let mut ours = self.residency.take_roster(account).unwrap_or_default();
+        let exists =
+            contact != account && self.is_ours(contact) && self.residency.facts(contact).is_some();
+        let mut theirs: Option<Roster> = if exists {
+            self.residency.take_roster(contact)
+        } else {
+            None
+        };
+        let result = decide(
+            Side {
+                account,
+                roster: &mut ours,
+            },
+            theirs.as_mut().map(|roster| Side {
+                account: contact,
+                roster,
+            }),
+        );
+        self.residency.put_roster(account, ours);
+        if let Some(theirs) = theirs {
+            self.residency.put_roster(contact, theirs);
+        }
+        result
+    }
+
+    fn commit_rosters(&mut self, account: &BareJid, outcome: Outcome, mut after: After) {
+        after.deeds.extend(outcome.told.into_iter().map(Deed::Told));
+        if !outcome.ops.is_empty() {
+            self.carry_out(outcome.ops, Urgency::Group, after);
+            return;
+        }
+        if let Some(ask) = &after.ask {
+            self.defer(ask);
+        }
+        if let Some(after) = self.commits.follow_roster(account, after) {
+            self.follow_up(after, None);
+        }
+    }
+
+    /// Tells of a committed change of rosters.
+    pub(super) fn tell(&mut self, told: Told) {
+        match told {
+            Told::Stanza(stanza) => {
+                // RFC 6121 §3.1.3: a request goes to available resources; §3.1.6, §3.2.3, §3.3.3: the rest to interested ones.
+                let reach = if stanza.kind == Handshake::Subscribe {
+                    Reach::Available
+                } else {
+                    Reach::Interested
+                };
+                let (from, to) = (stanza.from.clone(), stanza.to.clone());
+                self.send_between(&from, &to, Event::new(What::Subscription(stanza)), reach);
+            }
+            Told::Push(account, push) => {
+                self.send_between(
+                    &account,
+                    &account,
+                    Event::new(What::Roster(push)),
+                    Reach::Interested,
+                );
+            }
+            Told::Show(of, to) => {
+                for event in self.presences(&of) {
+                    self.present(&of, to.as_jid(), &event);
+                }
+            }
+            Told::Hide(of, to) => {
+                for event in self.presences(&of) {
+                    let What::Presence(shown) = &event.what else {
+                        continue;
+                    };
+                    let Some(jid) = shown.from.as_full() else {
+                        continue;
+                    };
+                    let gone = presence::farewell(&jid, self.now.wall);
+                    self.present(
+                        &of,
+                        to.as_jid(),
+                        &Arc::new(Event::new(What::Presence(gone))),
+                    );
+                }
+            }
+        }
+    }
+
+    fn send_between(&mut self, from: &BareJid, to: &BareJid, event: Event, reach: Reach) {
+        if let Some(account) = self.directory.known(to) {
+            self.send_from(from, Recipient::Account(account), &Arc::new(event), reach);
+        }
+    }
+
+    /// The last presence of each available resource of an account.
+    fn presences(&self, of: &BareJid) -> Vec<Arc<Event>> {
+        let sessions = self
+            .directory
+            .sessions(of)
+            .iter()
+            .filter_map(|&id| self.directory.get(id));
+        sessions
+            .filter_map(|session| session.availability.current().cloned())
+            .collect()
+    }
+}

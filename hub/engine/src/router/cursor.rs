@@ -1,0 +1,374 @@
+//! What a session is shown after it became available, in batches that it asks for as its mailbox drains (S10): the presence of
+//! its contacts and their waiting requests, kept messages, owed alarms.
+//!
+//! Implements: RFC 6121 §3.1.3 (requests are shown again), §4.2.2; XEP-0160 1.0.1 §2; S12.
+//! A kept message is removed when the session asks for the batch after it: a crash in between delivers it twice rather than not at
+//! all. One session at a time takes an account's messages; if it ends halfway the next one goes on.
+
+use std::{collections::HashMap, sync::Arc};
+
+use crate::{
+    address::BareJid,
+    command::{Cursor, SessionId},
+    effect::{StoreOp, StoreQuery, Urgency},
+    event::{Event, NodeChange, NodeEvent, What},
+    item::Item,
+    limits::CURSOR_BATCH,
+    mailbox::{Addressed, Entry},
+    message::{Handshake, Message, MessageKind, SubscriptionStanza},
+    node::NodeAddress,
+    router::{Router, commit::After, stored::Asked},
+    time::Timestamp,
+};
+
+/// The same as [`CURSOR_BATCH`], as the store counts.
+const BATCH: u32 = CURSOR_BATCH as u32;
+
+#[derive(Clone)]
+enum Progress {
+    /// Contacts after this one.
+    Contacts(Option<BareJid>),
+    /// Messages after this one; so many of them were handed over and are still kept.
+    Offline { after: u64, handed: u32 },
+    /// Alarms after this one.
+    Owed { after: u64 },
+}
+
+#[derive(Clone)]
+struct Open {
+    session: SessionId,
+    account: BareJid,
+    progress: Progress,
+}
+
+/// Cursors that are open.
+#[derive(Default)]
+pub(super) struct Cursors {
+    open: HashMap<u32, Open>,
+    made: u32,
+    /// Which session takes an account's kept messages.
+    takers: HashMap<BareJid, SessionId>,
+}
+
+impl Cursors {
+    fn begin(&mut self, open: Open) -> Cursor {
+        loop {
+            // The largest number is the router's nudge.
+            self.made = if self.made >= u32::MAX - 1 {
+                0
+            } else {
+                self.made + 1
+            };
+            if !self.open.contains_key(&self.made) {
+                self.open.insert(self.made, open);
+                return Cursor(self.made);
+            }
+        }
+    }
+
+    fn close(&mut self, cursor: Cursor) {
+        if let Some(Open {
+            account,
+            session,
+            progress: Progress::Offline { .. },
+        }) = self.open.remove(&cursor.0)
+            && self.takers.get(&account) == Some(&session)
+        {
+            self.takers.remove(&account);
+        }
+    }
+
+    /// The session is over; true if it was taking its account's messages.
+    pub(super) fn forget(&mut self, session: SessionId) -> bool {
+        let mut taking = false;
+        // Few cursors are open at any time: those of sessions that have just come.
+        self.open.retain(|_, open| {
+            taking |= open.session == session && matches!(open.progress, Progress::Offline { .. });
+            open.session != session
+        });
+        if taking {
+            self.takers.retain(|_, taker| *taker != session);
+        }
+        taking
+    }
+}
+
+impl Router {
+    /// Shows the session the account's other resources, its contacts' presence, and the requests that wait.
+    pub(super) fn start_contacts(&mut self, id: SessionId) {
+        let Some(account) = self.account_of(id) else {
+            return;
+        };
+        self.show_resources(id, &account, |_| true);
+        let cursor = self.cursors.begin(Open {
+            session: id,
+            account: account.clone(),
+            progress: Progress::Contacts(None),
+        });
+        self.step_contacts(cursor, id, &account, None);
+    }
+
+    /// Hands over what was kept, and owed alarms, if the session takes messages.
+    pub(super) fn start_kept(&mut self, id: SessionId) {
+        if !self
+            .directory
+            .get(id)
+            .is_some_and(|session| session.availability.is_reachable())
+        {
+            return;
+        }
+        self.start_offline(id);
+        let Some(account) = self.account_of(id) else {
+            return;
+        };
+        if self
+            .residency
+            .facts(&account)
+            .is_none_or(|facts| facts.counts.owed > 0)
+        {
+            let open = Open {
+                session: id,
+                account: account.clone(),
+                progress: Progress::Owed { after: 0 },
+            };
+            let cursor = self.cursors.begin(open);
+            self.query(
+                StoreQuery::Owed {
+                    account,
+                    after: 0,
+                    max: BATCH,
+                },
+                Asked::Owed(cursor),
+            );
+        }
+    }
+
+    pub(super) fn start_offline(&mut self, id: SessionId) {
+        let Some(account) = self.account_of(id) else {
+            return;
+        };
+        let none = self
+            .residency
+            .facts(&account)
+            .is_some_and(|facts| facts.counts.offline == 0);
+        if none || self.cursors.takers.contains_key(&account) {
+            return;
+        }
+        self.cursors.takers.insert(account.clone(), id);
+        let progress = Progress::Offline {
+            after: 0,
+            handed: 0,
+        };
+        let cursor = self.cursors.begin(Open {
+            session: id,
+            account: account.clone(),
+            progress,
+        });
+        self.query(
+            StoreQuery::Offline {
+                account,
+                after: 0,
+                max: BATCH,
+            },
+            Asked::Offline(cursor),
+        );
+    }
+
+    /// The session's mailbox has drained: the next batch.
+    pub(super) fn continue_cursor(&mut self, id: SessionId, cursor: Cursor) {
+        let Some(open) = self
+            .cursors
+            .open
+            .get(&cursor.0)
+            .filter(|open| open.session == id)
+            .cloned()
+        else {
+            return;
+        };
+        let Open {
+            account, progress, ..
+        } = open;
+        match progress {
+            Progress::Contacts(after) => self.step_contacts(cursor, id, &account, after.as_ref()),
+            Progress::Offline { after, handed } => {
+                self.step_offline(cursor, id, account, after, handed)
+            }
+            Progress::Owed { after } => {
+                self.query(
+                    StoreQuery::Owed {
+                        account,
+                        after,
+                        max: BATCH,
+                    },
+                    Asked::Owed(cursor),
+                );
+            }
+        }
+    }
+
+    fn step_contacts(
+        &mut self,
+        cursor: Cursor,
+        id: SessionId,
+        account: &BareJid,
+        after: Option<&BareJid>,
+    ) {
+        let contacts = self
+            .residency
+            .roster(account)
+            .map_or(&[][..], |roster| &roster.contacts);
+        let from = after.map_or(0, |after| {
+            contacts.partition_point(|contact| contact.jid <= *after)
+        });
+        let mut last = None;
+        let mut due = Vec::new();
+        for contact in &contacts[from..] {
+            if due.len() >= CURSOR_BATCH {
+                last = due.last().map(|(jid, _, _): &(BareJid, _, _)| jid.clone());
+                break;
+            }
+            let here =
+                contact.subscription.to() && !self.directory.sessions(&contact.jid).is_empty();
+            if here || contact.pending_in.is_some() {
+                due.push((contact.jid.clone(), here, contact.pending_in.clone()));
+            }
+        }
+        for (jid, here, pending) in due {
+            if let Some(pending) = pending {
+                let stanza = SubscriptionStanza {
+                    from: jid.clone(),
+                    to: account.clone(),
+                    kind: Handshake::Subscribe,
+                    id: pending.id,
+                    content: pending.content,
+                };
+                let event = Arc::new(Event::new(What::Subscription(stanza)));
+                self.post
+                    .tell(&self.directory, id, &event, Addressed::Bare, None);
+            }
+            if here {
+                self.show_resources(id, &jid, |_| true);
+            }
+        }
+        match last {
+            Some(last) => self.go_on(cursor, id, Progress::Contacts(Some(last))),
+            None => self.cursors.close(cursor),
+        }
+    }
+
+    fn step_offline(
+        &mut self,
+        cursor: Cursor,
+        id: SessionId,
+        account: BareJid,
+        after: u64,
+        handed: u32,
+    ) {
+        if let Some(facts) = self.residency.facts_mut(&account) {
+            facts.counts.offline = facts.counts.offline.saturating_sub(handed);
+        }
+        let op = StoreOp::RemoveOffline {
+            account: account.clone(),
+            up_to: after,
+        };
+        self.carry_out(vec![op], Urgency::Group, After::default());
+        // A session that no longer takes messages leaves the rest for the next one.
+        if self
+            .directory
+            .get(id)
+            .is_some_and(|session| session.availability.is_reachable())
+        {
+            if let Some(open) = self.cursors.open.get_mut(&cursor.0) {
+                open.progress = Progress::Offline { after, handed: 0 };
+            }
+            self.query(
+                StoreQuery::Offline {
+                    account,
+                    after,
+                    max: BATCH,
+                },
+                Asked::Offline(cursor),
+            );
+        } else {
+            self.cursors.close(cursor);
+        }
+    }
+
+    /// Kept messages came from the store.
+    pub(super) fn hand_over_messages(
+        &mut self,
+        cursor: Cursor,
+        messages: Vec<(u64, Timestamp, Message)>,
+    ) {
+        let Some(id) = self.cursors.open.get(&cursor.0).map(|open| open.session) else {
+            return;
+        };
+        let Some(&(after, _, _)) = messages.last() else {
+            self.cursors.close(cursor);
+            return;
+        };
+        let handed = u32::try_from(messages.len()).unwrap_or(u32::MAX);
+        for (_, at, message) in messages {
+            let to = if message.to.is_bare() {
+                Addressed::Bare
+            } else {
+                Addressed::Full
+            };
+            let event = Arc::new(Event::new(What::Message(message)));
+            self.post.tell(&self.directory, id, &event, to, Some(at));
+        }
+        self.go_on(cursor, id, Progress::Offline { after, handed });
+    }
+
+    /// Owed alarms came from the store. They stay owed until they are acknowledged (S12).
+    pub(super) fn hand_over_alarms(
+        &mut self,
+        cursor: Cursor,
+        alarms: Vec<(u64, NodeAddress, Arc<Item>)>,
+    ) {
+        let Some(id) = self.cursors.open.get(&cursor.0).map(|open| open.session) else {
+            return;
+        };
+        let more = alarms.len() >= CURSOR_BATCH;
+        let last = alarms.last().map(|(after, _, _)| *after);
+        for (_, at, item) in alarms {
+            let published = item.published;
+            let change = NodeChange::Published {
+                item,
+                payload: true,
+            };
+            let event = Arc::new(Event::new(What::Node(NodeEvent {
+                at,
+                kind: MessageKind::Normal,
+                change,
+            })));
+            self.post.tell(
+                &self.directory,
+                id,
+                &event,
+                Addressed::Bare,
+                Some(published),
+            );
+        }
+        match last.filter(|_| more) {
+            Some(after) => self.go_on(cursor, id, Progress::Owed { after }),
+            None => self.cursors.close(cursor),
+        }
+    }
+
+    /// The store could not say; what is kept stays kept.
+    pub(super) fn give_up(&mut self, cursor: Cursor) {
+        self.cursors.close(cursor);
+    }
+
+    fn go_on(&mut self, cursor: Cursor, id: SessionId, progress: Progress) {
+        if let Some(open) = self.cursors.open.get_mut(&cursor.0) {
+            open.progress = progress;
+            self.post.push(&self.directory, id, Entry::Continue(cursor));
+        }
+    }
+
+    fn account_of(&self, id: SessionId) -> Option<BareJid> {
+        Some(self.directory.get(id)?.jid.as_ref()?.bare())
+    }
+}

@@ -1,0 +1,262 @@
+//! Who is here: sessions, and the accounts that they belong to.
+//!
+//! Sessions live in a slab and are named by index and generation, so a stale name finds nothing. Accounts are interned for the
+//! life of the process: fan-out finds an account's sessions by index. Only accounts that have had a session, or that a
+//! service names as a subscriber, get an index; an address that was merely asked for never does.
+
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
+
+use smallvec::SmallVec;
+
+use crate::{
+    account::Role,
+    address::{BareJid, FullJid},
+    command::{SessionId, Transport},
+    mailbox::Mailbox,
+    router::pipeline::Pipeline,
+    service::{self, AccountId, presence::Availability},
+    time::{Instant, Timestamp},
+};
+
+/// One session. An idle device pays for this, its mailbox, its address and its last presence.
+pub(super) struct Session {
+    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) transport: Transport,
+    pub(super) jid: Option<FullJid>,
+    pub(super) account: Option<AccountId>,
+    pub(super) since: Timestamp,
+    /// When it last asked for something (XEP-0012 §4).
+    pub(super) active: Instant,
+    pub(super) availability: Availability,
+    /// It asked for the roster: pushes go to it (RFC 6121 §2.1.6).
+    pub(super) interested: bool,
+    /// It is the hub's own administration.
+    pub(super) operator: bool,
+    /// Commands and answers under way; an idle session pays one word.
+    pub(super) pipeline: Option<Box<Pipeline>>,
+}
+
+struct Slot {
+    generation: u32,
+    session: Option<Box<Session>>,
+}
+
+struct AccountSlot {
+    /// Bound sessions, oldest first.
+    sessions: SmallVec<[SessionId; 1]>,
+    role: Option<Role>,
+}
+
+/// All sessions and the accounts that have had one.
+#[derive(Default)]
+pub(super) struct Directory {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    accounts: Vec<AccountSlot>,
+    by_jid: HashMap<BareJid, AccountId>,
+    live: usize,
+}
+
+impl Directory {
+    /// A session that belongs to nobody yet.
+    pub(super) fn open(
+        &mut self,
+        mailbox: Arc<Mailbox>,
+        peer: Option<IpAddr>,
+        active: Instant,
+    ) -> SessionId {
+        let session = Box::new(Session {
+            mailbox,
+            transport: Transport {
+                protocol: "",
+                peer,
+                tls: false,
+                mechanism: "",
+            },
+            jid: None,
+            account: None,
+            since: Timestamp::default(),
+            active,
+            availability: Availability::default(),
+            interested: false,
+            operator: false,
+            pipeline: None,
+        });
+        self.live += 1;
+        if let Some(index) = self.free.pop()
+            && let Some(slot) = self.slots.get_mut(index as usize)
+        {
+            slot.session = Some(session);
+            return SessionId {
+                index,
+                generation: slot.generation,
+            };
+        }
+        let index = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
+        self.slots.push(Slot {
+            generation: 0,
+            session: Some(session),
+        });
+        SessionId {
+            index,
+            generation: 0,
+        }
+    }
+
+    /// The session, unless it is over.
+    pub(super) fn get(&self, id: SessionId) -> Option<&Session> {
+        let slot = self.slots.get(id.index as usize)?;
+        slot.session
+            .as_deref()
+            .filter(|_| slot.generation == id.generation)
+    }
+
+    /// The session, unless it is over.
+    pub(super) fn get_mut(&mut self, id: SessionId) -> Option<&mut Session> {
+        let slot = self.slots.get_mut(id.index as usize)?;
+        slot.session
+            .as_deref_mut()
+            .filter(|_| slot.generation == id.generation)
+    }
+
+    /// Makes it a session of `jid`'s account.
+    pub(super) fn bind(&mut self, id: SessionId, jid: FullJid, role: Role) {
+        let account = service::Directory::account(self, &jid.bare());
+        if let Some(session) = self.get_mut(id) {
+            session.jid = Some(jid);
+            session.account = Some(account);
+        }
+        if let Some(slot) = self.accounts.get_mut(account.0 as usize) {
+            slot.sessions.push(id);
+            slot.role = Some(role);
+        }
+    }
+
+    /// Takes the session out.
+    pub(super) fn close(&mut self, id: SessionId) -> Option<Box<Session>> {
+        self.get(id)?;
+        let slot = self.slots.get_mut(id.index as usize)?;
+        let session = slot.session.take()?;
+        slot.generation = slot.generation.wrapping_add(1);
+        self.free.push(id.index);
+        self.live -= 1;
+        if let Some(slot) = session
+            .account
+            .and_then(|account| self.accounts.get_mut(account.0 as usize))
+        {
+            slot.sessions.retain(|other| *other != id);
+        }
+        Some(session)
+    }
+
+    /// The account's index, if it has one.
+    pub(super) fn known(&self, jid: &BareJid) -> Option<AccountId> {
+        self.by_jid.get(jid).copied()
+    }
+
+    /// The account's sessions, oldest first.
+    pub(super) fn sessions_of(&self, account: AccountId) -> &[SessionId] {
+        self.accounts
+            .get(account.0 as usize)
+            .map_or(&[], |slot| &slot.sessions)
+    }
+
+    /// The sessions of an account by its address.
+    pub(super) fn sessions(&self, jid: &BareJid) -> &[SessionId] {
+        self.known(jid)
+            .map_or(&[], |account| self.sessions_of(account))
+    }
+
+    /// The role of an account that has had a session.
+    pub(super) fn role_of(&self, jid: &BareJid) -> Option<Role> {
+        self.accounts.get(self.known(jid)?.0 as usize)?.role
+    }
+
+    /// Whether a session of the account takes messages to its bare address.
+    pub(super) fn is_reachable(&self, jid: &BareJid) -> bool {
+        let mut sessions = self.sessions(jid).iter();
+        sessions.any(|&id| {
+            self.get(id)
+                .is_some_and(|session| session.availability.is_reachable())
+        })
+    }
+
+    /// All sessions, in order of place.
+    pub(super) fn all(&self) -> impl Iterator<Item = (SessionId, &Session)> {
+        self.slots.iter().zip(0u32..).filter_map(|(slot, index)| {
+            let id = SessionId {
+                index,
+                generation: slot.generation,
+            };
+            Some((id, slot.session.as_deref()?))
+        })
+    }
+
+    /// How many sessions there are.
+    pub(super) const fn len(&self) -> usize {
+        self.live
+    }
+}
+
+impl service::Directory for Directory {
+    fn account(&mut self, jid: &BareJid) -> AccountId {
+        if let Some(&account) = self.by_jid.get(jid) {
+            return account;
+        }
+        let account = AccountId(u32::try_from(self.accounts.len()).unwrap_or(u32::MAX));
+        self.accounts.push(AccountSlot {
+            sessions: SmallVec::new(),
+            role: None,
+        });
+        self.by_jid.insert(jid.clone(), account);
+        account
+    }
+
+    fn session(&self, jid: &FullJid) -> Option<SessionId> {
+        let account = self.known(&jid.bare())?;
+        let mut sessions = self.sessions_of(account).iter().copied();
+        sessions.find(|&id| {
+            self.get(id)
+                .is_some_and(|session| session.jid.as_ref() == Some(jid))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{mailbox::MailboxBudget, service::Directory as _};
+
+    #[test]
+    fn a_stale_session_finds_nothing_and_its_place_is_used_again() {
+        let budget = MailboxBudget::new(10, 10_000, 10_000);
+        let mut directory = Directory::default();
+        let open = |directory: &mut Directory| {
+            directory.open(Mailbox::new(Arc::clone(&budget)), None, Instant::default())
+        };
+        let first = open(&mut directory);
+        let jid = FullJid::parse("a@localhost/x").unwrap();
+        directory.bind(first, jid.clone(), Role::Device);
+        assert_eq!(directory.session(&jid), Some(first));
+        directory.close(first);
+        let second = open(&mut directory);
+        assert_eq!((second.index, directory.len()), (first.index, 1));
+        assert!(directory.get(first).is_none());
+        assert_eq!(directory.session(&jid), None);
+        assert_eq!(directory.role_of(&jid.bare()), Some(Role::Device));
+    }
+
+    #[test]
+    fn an_idle_session_is_small() {
+        assert!(
+            size_of::<Session>() + size_of::<Slot>() <= 232,
+            "{}",
+            size_of::<Session>() + size_of::<Slot>()
+        );
+        assert!(
+            size_of::<AccountSlot>() <= 64,
+            "{}",
+            size_of::<AccountSlot>()
+        );
+    }
+}

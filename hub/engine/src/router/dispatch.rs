@@ -1,0 +1,529 @@
+//! From a command to the service that decides it: what it needs, where it waits, and its answer's way back.
+
+use smallvec::{SmallVec, smallvec};
+
+use crate::{
+    access::Subject,
+    account::Role,
+    address::{BareJid, FullJid},
+    command::{
+        AdminRequest, Answer, Command, PubsubAction, PubsubRequest, Reply, SessionId, Token,
+    },
+    effect::{AccountCounts, StoreOp, StoreQuery, StoreRequest, Urgency},
+    event::What,
+    mailbox::Entry,
+    node::NodeAddress,
+    refusal::{Reason, Refusal},
+    router::{
+        Router,
+        commit::After,
+        fanout::{Job, Reach, Source},
+        pipeline::{Ask, Parked, Pipeline},
+        residency::Need,
+        store_failed,
+        stored::Asked,
+    },
+    service::{Change, Decision, Notice, pubsub::Asker},
+};
+
+type Needs = SmallVec<[Need; 2]>;
+
+impl Router {
+    /// Runs the command if nothing of its session waits before it and all that it needs is here; else parks it.
+    pub(super) fn submit(&mut self, id: SessionId, token: Token, command: Command) {
+        let mono = self.now.mono;
+        let Some(session) = self.directory.get_mut(id) else {
+            return;
+        };
+        session.active = mono;
+        let behind = session
+            .pipeline
+            .as_ref()
+            .is_some_and(|pipeline| !pipeline.parked.is_empty());
+        let needs = self.needs(id, &command);
+        let missing = self.missing(&needs);
+        if missing.is_empty() && !behind {
+            self.run(id, token, command);
+            return;
+        }
+        self.residency.pin(&needs);
+        if let Some(session) = self.directory.get_mut(id) {
+            let parked = Parked {
+                token,
+                command,
+                pins: needs.into_vec(),
+            };
+            session.pipeline.get_or_insert_default().park(parked);
+        }
+        self.await_loads(id, &missing);
+    }
+
+    /// Runs what is parked, up to the first command that must wait on.
+    pub(super) fn advance(&mut self, id: SessionId) {
+        loop {
+            let Some(pipeline) = self
+                .directory
+                .get(id)
+                .and_then(|session| session.pipeline.as_deref())
+            else {
+                return;
+            };
+            let Some(head) = pipeline.parked.front().filter(|_| pipeline.loads == 0) else {
+                break;
+            };
+            let needs = self.needs(id, &head.command);
+            let missing = self.missing(&needs);
+            if !missing.is_empty() {
+                self.residency.pin(&needs);
+                if let Some(head) = self
+                    .pipeline(id)
+                    .and_then(|pipeline| pipeline.parked.front_mut())
+                {
+                    head.pins.extend(needs);
+                }
+                self.await_loads(id, &missing);
+                break;
+            }
+            let Some(parked) = self
+                .pipeline(id)
+                .and_then(|pipeline| pipeline.parked.pop_front())
+            else {
+                return;
+            };
+            self.run(id, parked.token, parked.command);
+            self.residency.unpin(&parked.pins);
+        }
+        self.relieve(id);
+    }
+
+    /// A load failed: the first command that waits for it is refused, and with it all of the session that need the same.
+    pub(super) fn fail_parked(&mut self, id: SessionId, need: &Need) {
+        while let Some(head) = self
+            .pipeline(id)
+            .and_then(|pipeline| pipeline.parked.front())
+        {
+            if !head.pins.contains(need) {
+                break;
+            }
+            let Some(parked) = self
+                .pipeline(id)
+                .and_then(|pipeline| pipeline.parked.pop_front())
+            else {
+                return;
+            };
+            self.residency.unpin(&parked.pins);
+            let ask = self.ask(id, parked.token);
+            match parked.command {
+                Command::Send(message) => self.bounce_message(id, &message, &store_failed()),
+                Command::Query(iq) => self.bounce_iq(id, &iq, &store_failed()),
+                Command::Detach(reason) => self.leave_session(id, reason),
+                Command::SignedIn { .. }
+                | Command::Announce(_)
+                | Command::Direct { .. }
+                | Command::Handshake { .. }
+                | Command::Probe { .. }
+                | Command::Continue(_) => {}
+                _ => self.refuse(ask, store_failed()),
+            }
+        }
+    }
+
+    pub(super) fn pipeline(&mut self, id: SessionId) -> Option<&mut Pipeline> {
+        self.directory.get_mut(id)?.pipeline.as_deref_mut()
+    }
+
+    /// Asks the store for what is missing and not asked for yet, and notes who waits.
+    fn await_loads(&mut self, id: SessionId, missing: &[Need]) {
+        for need in missing {
+            let waiting = self.waiting.entry(need.clone()).or_default();
+            if waiting.contains(&id) {
+                continue;
+            }
+            waiting.push(id);
+            if let Some(pipeline) = self.pipeline(id) {
+                pipeline.loads += 1;
+            }
+            self.load(need);
+        }
+    }
+
+    /// Asks the store for it, unless that is under way.
+    pub(super) fn load(&mut self, need: &Need) {
+        if self.residency.begin(need) {
+            self.query(need.query(), Asked::Load(need.clone()));
+        }
+    }
+
+    /// Asks the store.
+    pub(super) fn query(&mut self, query: StoreQuery, then: Asked) {
+        self.questions += 1;
+        let id = self.questions;
+        self.asked.insert(id, then);
+        self.requests.push(StoreRequest::Query { id, query });
+    }
+
+    fn missing(&self, needs: &[Need]) -> Needs {
+        let absent = |need: &&Need| match need {
+            Need::Boot => !self.booted,
+            Need::Node(_) => true,
+            _ => !self.residency.has(need),
+        };
+        needs.iter().filter(absent).cloned().collect()
+    }
+
+    /// What the command needs in memory.
+    fn needs(&self, id: SessionId, command: &Command) -> Needs {
+        if !self.booted && !matches!(command, Command::Detach(_)) {
+            return smallvec![Need::Boot];
+        }
+        let Some(session) = self.directory.get(id) else {
+            return Needs::new();
+        };
+        let own = session.jid.as_ref().map(FullJid::bare);
+        match (command, own) {
+            (Command::SignIn { account }, _) => smallvec![Need::Record(account.clone())],
+            (Command::Attach { account, .. } | Command::Register { account, .. }, _) => {
+                smallvec![Need::Account(account.clone())]
+            }
+            (Command::Describe { account }, None) => smallvec![Need::Account(account.clone())],
+            (Command::Describe { account }, Some(own)) => {
+                smallvec![Need::Account(account.clone()), Need::Roster(own)]
+            }
+            (Command::Admin(request), _) => self.admin_needs(request),
+            (Command::Pubsub(request), own) => {
+                let mut needs: Needs = own.into_iter().map(Need::Account).collect();
+                needs.extend(self.pubsub.missing(request).into_iter().map(Need::Node));
+                needs
+            }
+            (
+                Command::Announce(_)
+                | Command::Probe { .. }
+                | Command::GetRoster { .. }
+                | Command::SetContact { .. },
+                Some(own),
+            )
+            | (Command::Continue(_), Some(own)) => smallvec![Need::Roster(own)],
+            (Command::Handshake { to, .. }, Some(own)) => self.pair(own, to.bare()),
+            (Command::RemoveContact { jid }, Some(own)) => self.pair(own, jid.clone()),
+            (Command::Send(message), _) => self.message_needs(message),
+            (Command::Activity { of }, Some(own)) if self.is_ours(&of.bare()) => {
+                smallvec![Need::Account(of.bare()), Need::Roster(own)]
+            }
+            (Command::ChangeCredentials(_), Some(own)) => smallvec![Need::Record(own)],
+            (Command::Unregister, Some(own)) => self.removal_needs(&own),
+            _ => Needs::new(),
+        }
+    }
+
+    /// Both rosters of a handshake; the contact's only if it can have one.
+    fn pair(&self, own: BareJid, contact: BareJid) -> Needs {
+        let mut needs: Needs = smallvec![Need::Roster(own)];
+        if self.is_ours(&contact) {
+            needs.push(Need::Account(contact.clone()));
+            needs.push(Need::Roster(contact));
+        }
+        needs
+    }
+
+    /// What the removal of an account needs: both sides of all its contacts, and its nodes with their owners.
+    pub(super) fn removal_needs(&self, account: &BareJid) -> Needs {
+        let mut needs: Needs = smallvec![
+            Need::Account(account.clone()),
+            Need::Roster(account.clone()),
+            Need::Owned(account.clone())
+        ];
+        if let Some(roster) = self.residency.roster(account) {
+            let ours = roster
+                .contacts
+                .iter()
+                .map(|contact| &contact.jid)
+                .filter(|jid| self.is_ours(jid));
+            needs.extend(
+                ours.flat_map(|jid| [Need::Account(jid.clone()), Need::Roster(jid.clone())]),
+            );
+        }
+        for node in self.residency.owned(account) {
+            let request = PubsubRequest {
+                host: None,
+                action: PubsubAction::NodeAffiliations { node: node.clone() },
+            };
+            needs.extend(self.pubsub.missing(&request).into_iter().map(Need::Node));
+        }
+        needs
+    }
+
+    fn run(&mut self, id: SessionId, token: Token, command: Command) {
+        let Some(session) = self.directory.get(id) else {
+            return;
+        };
+        let (own, operator) = (session.jid.clone(), session.operator);
+        let ask = self.ask(id, token);
+        match (command, own) {
+            (Command::Detach(reason), _) => self.leave_session(id, reason),
+            (Command::SignIn { account }, _) => self.sign_in(ask, &account),
+            (Command::SignedIn { account, ok }, _) => self.signed_in(id, &account, ok),
+            (
+                Command::Register {
+                    account,
+                    credentials,
+                },
+                None,
+            ) if !operator => self.register(ask, account, *credentials),
+            (
+                Command::Attach {
+                    account,
+                    resource,
+                    transport,
+                },
+                None,
+            ) if !operator => {
+                self.attach(ask, account, resource, transport);
+            }
+            (Command::AttachOperator, None) => self.attach_operator(ask),
+            (Command::Admin(request), None) if operator => self.administer(ask, *request),
+            (Command::Pubsub(request), None) if operator => self.pubsub_as_operator(ask, *request),
+            (Command::Describe { account }, None) if operator => self.describe(ask, None, &account),
+            (Command::Continue(cursor), _) => self.continue_cursor(id, cursor),
+            (command, Some(own)) => self.run_attached(ask, &own, command),
+            // A session speaks before it may: that is its fault, not the peer's.
+            (
+                Command::Send(_)
+                | Command::Query(_)
+                | Command::Announce(_)
+                | Command::Direct { .. },
+                None,
+            )
+            | (Command::Handshake { .. } | Command::Probe { .. }, None) => {}
+            _ => self.refuse(ask, Reason::NotAuthorized.into()),
+        }
+    }
+
+    fn run_attached(&mut self, ask: Ask, own: &FullJid, command: Command) {
+        match command {
+            Command::Announce(presence) => self.announce(ask.session, own, presence),
+            Command::Direct { to, presence } => self.direct(ask.session, own, &to, presence),
+            Command::Handshake {
+                to,
+                kind,
+                id,
+                content,
+            } => self.handshake(ask, own, &to.bare(), kind, id, content),
+            Command::Probe { to } => self.probe(ask.session, own, &to),
+            Command::GetRoster { version } => self.get_roster(ask, own, version.as_deref()),
+            Command::SetContact { jid, name, groups } => {
+                self.set_contact(ask, own, &jid, name, groups)
+            }
+            Command::RemoveContact { jid } => self.remove_contact(ask, own, &jid),
+            Command::Send(message) => self.send(ask, own, message),
+            Command::Query(iq) => self.route_iq(ask.session, own, iq),
+            Command::Activity { of } => self.activity(ask, own, &of),
+            Command::Describe { account } => self.describe(ask, Some(own), &account),
+            Command::ChangeCredentials(credentials) => {
+                self.change_credentials(ask, own, *credentials)
+            }
+            Command::Unregister => self.remove_account(ask, &own.bare()),
+            Command::Pubsub(request) => self.pubsub(ask, own.clone(), *request),
+            // A second bind, registration or administration by somebody who is logged in.
+            _ => self.refuse(ask, Reason::NotAllowed.into()),
+        }
+    }
+
+    fn pubsub(&mut self, ask: Ask, jid: FullJid, request: PubsubRequest) {
+        let bare = jid.bare();
+        // The account was removed while the command waited.
+        let Some(facts) = self.residency.facts(&bare) else {
+            self.refuse(ask, Reason::NotAuthorized.into());
+            return;
+        };
+        let subject = Subject {
+            jid: bare,
+            role: facts.role,
+            groups: Vec::new(),
+        };
+        let asker = Asker {
+            subject,
+            jid,
+            superuser: false,
+            counts: facts.counts,
+        };
+        self.decide(ask, &asker, request);
+    }
+
+    fn pubsub_as_operator(&mut self, ask: Ask, request: PubsubRequest) {
+        match self.superuser() {
+            Some(asker) => self.decide(ask, &asker, request),
+            None => self.refuse(ask, Reason::InternalServerError.into()),
+        }
+    }
+
+    /// The hub's own administration as an asker: it owns nothing and may do everything.
+    pub(super) fn superuser(&self) -> Option<Asker> {
+        let jid = self.domain.with_resource("administration").ok()?;
+        let subject = Subject {
+            jid: self.domain.clone(),
+            role: Role::Admin,
+            groups: Vec::new(),
+        };
+        Some(Asker {
+            subject,
+            jid,
+            superuser: true,
+            counts: AccountCounts::default(),
+        })
+    }
+
+    fn decide(&mut self, ask: Ask, asker: &Asker, request: PubsubRequest) {
+        match self
+            .pubsub
+            .handle(asker, request, &mut self.directory, self.now)
+        {
+            Decision::Refuse(refusal) => self.refuse(ask, refusal),
+            Decision::Answer(reply) => self.answer(ask, Ok(reply)),
+            Decision::Read { query, then } => {
+                self.defer(&ask);
+                self.query(query, Asked::Read { ask, then });
+            }
+            Decision::Change(change) => {
+                if change.ops.iter().any(|op| {
+                    matches!(
+                        op,
+                        StoreOp::RemoveSubscription { .. } | StoreOp::RemoveNode { .. }
+                    )
+                }) {
+                    self.residency.forget_facts(&asker.subject.jid);
+                }
+                self.change(*change, Some(ask));
+            }
+        }
+    }
+
+    /// Carries out a service's change.
+    pub(super) fn change(&mut self, change: Change, ask: Option<Ask>) {
+        let after = After {
+            reply: ask.is_some().then_some(change.reply),
+            ask,
+            notices: change.notices,
+            if_none_removed: change.if_none_removed,
+            ..After::default()
+        };
+        self.carry_out(change.ops, change.urgency, after);
+    }
+
+    /// Hands a change to the store, or, if there is nothing to store, does what follows as soon as its node allows (S2).
+    pub(super) fn carry_out(&mut self, ops: Vec<StoreOp>, urgency: Urgency, after: After) {
+        if ops.is_empty() {
+            let node = after
+                .notices
+                .iter()
+                .find_map(|notice| node_of(notice))
+                .cloned();
+            if let Some(ask) = &after.ask {
+                self.defer(ask);
+            }
+            let now = match &node {
+                Some(at) => self.commits.follow_node(at, after),
+                None => Some(after),
+            };
+            if let Some(after) = now {
+                self.follow_up(after, None);
+            }
+            return;
+        }
+        for op in &ops {
+            self.residency.note(op);
+            self.counts.items_published += u64::from(matches!(op, StoreOp::PutItem { .. }));
+        }
+        if let Some(ask) = &after.ask {
+            self.defer(ask);
+        }
+        self.commits.begin(ops, urgency, after, &mut self.requests);
+    }
+
+    /// Tells everybody whom a change concerns.
+    pub(super) fn notify(&mut self, notices: Vec<Notice>) {
+        for Notice { event, to, .. } in notices {
+            let Some(at) = (match &event.what {
+                What::Node(event) => Some(event.at.clone()),
+                _ => None,
+            }) else {
+                continue;
+            };
+            let job = Job {
+                event,
+                to,
+                reach: Reach::Reachable,
+            };
+            self.fanout
+                .send(Source::Node(at), job, &self.directory, &mut self.post);
+        }
+    }
+
+    pub(super) fn ask(&mut self, session: SessionId, token: Token) -> Ask {
+        self.asks += 1;
+        Ask {
+            session,
+            token,
+            number: self.asks,
+        }
+    }
+
+    /// The answer comes later; those to later commands of the session wait for it (S6).
+    pub(super) fn defer(&mut self, ask: &Ask) {
+        if let Some(session) = self.directory.get_mut(ask.session) {
+            session.pipeline.get_or_insert_default().defer(ask.number);
+        }
+    }
+
+    pub(super) fn refuse(&mut self, ask: Ask, refusal: Refusal) {
+        self.answer(ask, Err(refusal));
+    }
+
+    /// Answers, in the order of the session's commands.
+    pub(super) fn answer(&mut self, ask: Ask, result: Result<Reply, Refusal>) {
+        let answer = Box::new(Answer {
+            token: ask.token,
+            result,
+        });
+        self.settle(ask.session, ask.number, Some(answer));
+    }
+
+    /// A command is done, with or without an answer.
+    pub(super) fn settle(&mut self, id: SessionId, number: u64, answer: Option<Box<Answer>>) {
+        let Some(session) = self.directory.get_mut(id) else {
+            return;
+        };
+        let Some(pipeline) = &mut session.pipeline else {
+            if let Some(answer) = answer {
+                self.post.push(&self.directory, id, Entry::Answer(answer));
+            }
+            return;
+        };
+        let mut ready = Vec::new();
+        pipeline.answer(number, answer, &mut ready);
+        for answer in ready {
+            self.post.push(&self.directory, id, Entry::Answer(answer));
+        }
+        self.relieve(id);
+    }
+
+    /// What an administrative request needs.
+    fn admin_needs(&self, request: &AdminRequest) -> Needs {
+        match request {
+            AdminRequest::AddAccount { account, .. }
+            | AdminRequest::SetCredentials { account, .. }
+            | AdminRequest::SetEnabled { account, .. } => smallvec![Need::Record(account.clone())],
+            AdminRequest::RemoveAccount { account } => self.removal_needs(account),
+            AdminRequest::ListAccounts { .. }
+            | AdminRequest::ListSessions { .. }
+            | AdminRequest::Kick { .. }
+            | AdminRequest::Status => Needs::new(),
+        }
+    }
+}
+
+fn node_of(notice: &Notice) -> Option<&NodeAddress> {
+    match &notice.event.what {
+        What::Node(event) => Some(&event.at),
+        _ => None,
+    }
+}

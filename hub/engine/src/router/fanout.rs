@@ -1,0 +1,231 @@
+//! The only place where one event becomes many deliveries (S7).
+//!
+//! A list of up to [`FANOUT_SLICE`] deliveries goes out at once. A longer one goes out in slices, one source (node or account)
+//! after the other; a source's next event waits until its last is through, so each source keeps its order. Sources with an
+//! alarm under way go first. A delivery is a look-up by index and a pointer pushed: nothing is rendered and nothing waits.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    task::Waker,
+};
+
+use crate::{
+    class::Class,
+    command::{EndReason, SessionId},
+    event::Event,
+    limits::FANOUT_SLICE,
+    mailbox::{Addressed, Entry, Pushed},
+    node::NodeAddress,
+    router::directory::{Directory, Session},
+    service::{AccountId, Delivery, Recipient},
+    time::Timestamp,
+};
+
+/// What keeps its own order.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Source {
+    Node(NodeAddress),
+    Account(AccountId),
+}
+
+/// Which resources of an account get it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Available ones with a priority that is not negative (RFC 6121 §8.5.2.1.1).
+    Reachable,
+    /// Available ones (§8.5.2.1.2).
+    Available,
+    /// Those that asked for the roster (§2.1.6).
+    Interested,
+}
+
+impl Reach {
+    pub(super) fn includes(self, session: &Session) -> bool {
+        match self {
+            Self::Reachable => session.availability.is_reachable(),
+            Self::Available => session.availability.current().is_some(),
+            Self::Interested => session.interested,
+        }
+    }
+}
+
+/// One event on its way to many.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) event: Arc<Event>,
+    pub(super) to: Arc<[Delivery]>,
+    pub(super) reach: Reach,
+}
+
+struct Begun {
+    job: Job,
+    next: usize,
+}
+
+/// Pushes entries into mailboxes, and notes whom to wake and whose mailbox is closed.
+#[derive(Default)]
+pub(super) struct Post {
+    pub(super) wakes: Vec<Waker>,
+    /// Sessions whose connection has left or whose mailbox overflowed: to be detached.
+    pub(super) gone: Vec<SessionId>,
+    pub(super) deliveries: u64,
+}
+
+impl Post {
+    /// To one session.
+    pub(super) fn push(&mut self, directory: &Directory, to: SessionId, entry: Entry) {
+        let Some(session) = directory.get(to) else {
+            return;
+        };
+        let last = matches!(entry, Entry::End(_));
+        match session.mailbox.push(entry) {
+            Pushed::Queued => {}
+            Pushed::Wake(waker) => self.wakes.push(waker),
+            Pushed::Closed if last => {}
+            Pushed::Closed => self.gone.push(to),
+        }
+    }
+
+    /// An event to one session.
+    pub(super) fn tell(
+        &mut self,
+        directory: &Directory,
+        to: SessionId,
+        event: &Arc<Event>,
+        addressed: Addressed,
+        delay: Option<Timestamp>,
+    ) {
+        self.deliveries += 1;
+        let event = Arc::clone(event);
+        self.push(
+            directory,
+            to,
+            Entry::Event {
+                event,
+                to: addressed,
+                tag: None,
+                delay,
+            },
+        );
+    }
+
+    /// The last word to a session.
+    pub(super) fn end(&mut self, directory: &Directory, to: SessionId, reason: EndReason) {
+        self.push(directory, to, Entry::End(reason));
+    }
+}
+
+/// What is on its way.
+#[derive(Default)]
+pub(super) struct Fanout {
+    queues: HashMap<Source, VecDeque<Begun>>,
+    /// Sources in turn.
+    ring: VecDeque<Source>,
+    /// Sources with an alarm under way.
+    urgent: VecDeque<Source>,
+}
+
+impl Fanout {
+    /// Sends at once if it is short and nothing of its source is under way; else takes it up for [`work`](Self::work).
+    pub(super) fn send(
+        &mut self,
+        source: Source,
+        job: Job,
+        directory: &Directory,
+        post: &mut Post,
+    ) {
+        if job.to.len() <= FANOUT_SLICE && !self.queues.contains_key(&source) {
+            slice(&job, 0, directory, post);
+            return;
+        }
+        if job.event.class() == Some(Class::Alarm) && !self.urgent.contains(&source) {
+            self.urgent.push_back(source.clone());
+        }
+        let queue = self.queues.entry(source.clone()).or_default();
+        if queue.is_empty() {
+            self.ring.push_back(source);
+        }
+        queue.push_back(Begun { job, next: 0 });
+    }
+
+    /// Whether the source's events must queue behind what is under way.
+    pub(super) fn is_busy(&self, source: &Source) -> bool {
+        !self.queues.is_empty() && self.queues.contains_key(source)
+    }
+
+    /// Makes one slice of deliveries; true if more is left.
+    pub(super) fn work(&mut self, directory: &Directory, post: &mut Post) -> bool {
+        let (source, urgent) = match self.urgent.front() {
+            Some(source) => (source.clone(), true),
+            None => match self.ring.pop_front() {
+                Some(source) => (source, false),
+                None => return false,
+            },
+        };
+        if let Some(queue) = self.queues.get_mut(&source) {
+            if let Some(begun) = queue.front_mut() {
+                begun.next = slice(&begun.job, begun.next, directory, post);
+                if begun.next >= begun.job.to.len() {
+                    queue.pop_front();
+                }
+            }
+            let calm = !queue
+                .iter()
+                .any(|begun| begun.job.event.class() == Some(Class::Alarm));
+            if queue.is_empty() {
+                self.queues.remove(&source);
+                self.ring.retain(|other| *other != source);
+            } else if !urgent {
+                self.ring.push_back(source);
+            }
+            if urgent && calm {
+                self.urgent.pop_front();
+            }
+        } else if urgent {
+            self.urgent.pop_front();
+        }
+        !self.queues.is_empty()
+    }
+}
+
+/// Delivers up to a slice of the list from `next` on; returns where to go on.
+fn slice(job: &Job, next: usize, directory: &Directory, post: &mut Post) -> usize {
+    let end = job.to.len().min(next + FANOUT_SLICE);
+    for delivery in &job.to[next..end] {
+        match delivery.to {
+            Recipient::Session(session) => {
+                deliver(job, delivery, session, Addressed::Full, directory, post)
+            }
+            Recipient::Account(account) => {
+                for &id in directory.sessions_of(account) {
+                    if directory
+                        .get(id)
+                        .is_some_and(|session| job.reach.includes(session))
+                    {
+                        deliver(job, delivery, id, Addressed::Bare, directory, post);
+                    }
+                }
+            }
+        }
+    }
+    end
+}
+
+fn deliver(
+    job: &Job,
+    delivery: &Delivery,
+    id: SessionId,
+    to: Addressed,
+    directory: &Directory,
+    post: &mut Post,
+) {
+    post.deliveries += 1;
+    let entry = Entry::Event {
+        event: Arc::clone(&job.event),
+        to,
+        tag: delivery.tag.clone(),
+        delay: None,
+    };
+    post.push(directory, id, entry);
+}

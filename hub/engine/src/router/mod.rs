@@ -1,0 +1,351 @@
+//! The router: the deterministic state machine that owns everything that sessions share.
+//!
+//! Commands, the store's answers and the time go in; entries in mailboxes, requests to the store and wakers come out. It has no
+//! clock and does no I/O: the same inputs give the same outputs, which is what the simulation replays.
+//!
+//! Contract: after any `handle_*`, the shell hands [`take_store_requests`](Router::take_store_requests) to the store in order,
+//! releases its lock, and wakes [`take_wakes`](Router::take_wakes); while [`work`](Router::work) says that more is left, it calls it
+//! again when it has let others in.
+//!
+//! A command's way: [`dispatch`] asks [`residency`] whether all it needs is in memory, else parks it in its session's
+//! [`pipeline`]; then a service decides; a change goes to [`commit`], and once it is stored to the asker, and by [`fanout`] to the
+//! world.
+
+mod administration;
+mod availability;
+mod bounce;
+mod commit;
+mod contacts;
+mod cursor;
+mod directory;
+mod dispatch;
+mod fanout;
+mod pipeline;
+mod residency;
+mod sessions;
+mod stanzas;
+mod stored;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::HashMap, net::IpAddr, sync::Arc, task::Waker, time::Duration};
+
+use sha2::{Digest, Sha256};
+
+use crate::{
+    access::{AccessRules, Subject},
+    address::BareJid,
+    class::ClassRules,
+    command::{Command, Cursor, EndReason, RouterStatus, SessionId, Token},
+    effect::StoreRequest,
+    limits::Limits,
+    mailbox::{Entry, Mailbox, MailboxBudget},
+    refusal::{Reason, Refusal},
+    service::{
+        login_throttle::{LoginThrottle, RegistrationRate},
+        pubsub::{Pubsub, PubsubSettings},
+    },
+    time::{Instant, Now},
+};
+
+use self::{
+    commit::Commits, cursor::Cursors, directory::Directory, fanout::Fanout, fanout::Post,
+    residency::Need, residency::Residency, stored::Asked,
+};
+
+/// After how long the store is asked again for what a start needs.
+const BOOT_RETRY: Duration = Duration::from_secs(1);
+/// Tells a connection that stopped reading to look again whether it may; continuing it does nothing.
+const NUDGE: Cursor = Cursor(u32::MAX);
+
+/// What the router is told once.
+pub struct RouterSettings {
+    /// The domain that it serves: every account is of it.
+    pub domain: BareJid,
+    /// The address of the pubsub service.
+    pub service: BareJid,
+    /// Who may do what, where.
+    pub access: AccessRules,
+    /// Which node has which delivery class.
+    pub classes: ClassRules,
+    /// Every bound.
+    pub limits: Limits,
+    /// Whether strangers may make accounts (XEP-0077).
+    pub registration: bool,
+    /// Fresh random bytes: all that the router makes up comes from them.
+    pub seed: [u8; 32],
+    /// The bounds that all mailboxes share.
+    pub budget: Arc<MailboxBudget>,
+}
+
+/// See the [module](self).
+pub struct Router {
+    domain: BareJid,
+    service: BareJid,
+    limits: Limits,
+    registration: bool,
+    budget: Arc<MailboxBudget>,
+    random: Random,
+    directory: Directory,
+    residency: Residency,
+    commits: Commits,
+    fanout: Fanout,
+    post: Post,
+    cursors: Cursors,
+    pubsub: Pubsub,
+    throttle: LoginThrottle,
+    registrations: RegistrationRate,
+    /// Questions that the store has not answered, and what to do then.
+    asked: HashMap<u64, Asked>,
+    questions: u64,
+    /// Sessions that wait for a load.
+    waiting: HashMap<Need, Vec<SessionId>>,
+    /// Farewells that wait for a roster.
+    farewells: HashMap<BareJid, Vec<availability::Farewell>>,
+    requests: Vec<StoreRequest>,
+    asks: u64,
+    booted: bool,
+    boot_retry: Option<Instant>,
+    started: Option<Instant>,
+    stopping: bool,
+    counts: RouterStatus,
+    /// The time of the entry that is being handled.
+    now: Now,
+}
+
+impl Router {
+    /// A router that knows nobody. Its first request asks the store for what a start needs; commands wait until then.
+    pub fn new(settings: RouterSettings) -> Self {
+        let random = Random::new(settings.seed);
+        let pubsub = Pubsub::new(PubsubSettings {
+            service: settings.service.clone(),
+            access: settings.access,
+            classes: settings.classes,
+            limits: settings.limits.clone(),
+            id_secret: random.derive("pubsub"),
+        });
+        let mut router = Self {
+            registrations: RegistrationRate::new(&settings.domain),
+            throttle: LoginThrottle::new(settings.limits.failed_logins_per_minute),
+            domain: settings.domain,
+            service: settings.service,
+            limits: settings.limits,
+            registration: settings.registration,
+            budget: settings.budget,
+            random,
+            directory: Directory::default(),
+            residency: Residency::default(),
+            commits: Commits::default(),
+            fanout: Fanout::default(),
+            post: Post::default(),
+            cursors: Cursors::default(),
+            pubsub,
+            asked: HashMap::new(),
+            questions: 0,
+            waiting: HashMap::new(),
+            farewells: HashMap::new(),
+            requests: Vec::new(),
+            asks: 0,
+            booted: false,
+            boot_retry: None,
+            started: None,
+            stopping: false,
+            counts: RouterStatus::default(),
+            now: Now::default(),
+        };
+        router.load(&Need::Boot);
+        router
+    }
+
+    /// A session without account; what it is told goes to `mailbox`.
+    pub fn open(&mut self, mailbox: Arc<Mailbox>, peer: Option<IpAddr>) -> SessionId {
+        let id = self.directory.open(mailbox, peer, self.now.mono);
+        if self.stopping {
+            self.post.end(&self.directory, id, EndReason::Shutdown);
+        }
+        id
+    }
+
+    /// Carries out a command, now or when what it needs is here.
+    pub fn handle(&mut self, session: SessionId, token: Token, command: Command, now: Now) {
+        self.enter(now);
+        self.submit(session, token, command);
+        self.leave();
+    }
+
+    /// Whether the session has so much under way that its connection should stop reading (S6). When that is over, the mailbox
+    /// gets an entry that wakes the connection.
+    pub fn is_congested(&self, session: SessionId) -> bool {
+        let pipeline = self
+            .directory
+            .get(session)
+            .and_then(|session| session.pipeline.as_deref());
+        pipeline.is_some_and(pipeline::Pipeline::is_congested)
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.enter(now);
+        if self.boot_retry.take_if(|at| *at <= now.mono).is_some() {
+            self.load(&Need::Boot);
+        }
+        self.leave();
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) should be called.
+    pub const fn next_deadline(&self) -> Option<Instant> {
+        self.boot_retry
+    }
+
+    /// Makes one slice of the deliveries under way (S7); true if more is left.
+    pub fn work(&mut self) -> bool {
+        let more = self.fanout.work(&self.directory, &mut self.post);
+        self.leave();
+        more
+    }
+
+    /// Moves what the store is to do to `into`, in order.
+    pub fn take_store_requests(&mut self, into: &mut Vec<StoreRequest>) {
+        into.append(&mut self.requests);
+    }
+
+    /// Moves the wakers of connections whose mailboxes turned from empty to not to `into`; to be woken without the lock.
+    pub fn take_wakes(&mut self, into: &mut Vec<Waker>) {
+        into.append(&mut self.post.wakes);
+    }
+
+    /// Takes new bounds and rules (SIGHUP). Subscriptions that the rules now forbid end (S13).
+    pub fn reload(&mut self, limits: Limits, access: AccessRules, classes: ClassRules, now: Now) {
+        self.enter(now);
+        self.budget.set(
+            limits.mailbox_events,
+            limits.mailbox_bytes,
+            limits.mailbox_memory,
+        );
+        self.throttle
+            .set_per_minute(limits.failed_logins_per_minute);
+        self.limits = limits.clone();
+        // An account that has not been here since the start is judged by its rules when it comes.
+        let roles: HashMap<BareJid, _> = self
+            .directory
+            .all()
+            .filter_map(|(_, session)| session.jid.as_ref())
+            .filter_map(|jid| Some((jid.bare(), self.directory.role_of(&jid.bare())?)))
+            .collect();
+        let subject = |jid: &BareJid| {
+            let role = *roles.get(jid)?;
+            Some(Subject {
+                jid: jid.clone(),
+                role,
+                groups: Vec::new(),
+            })
+        };
+        let changes = self
+            .pubsub
+            .set_rules(access, classes, limits, &subject, &mut self.directory);
+        for change in changes {
+            self.change(change, None);
+        }
+        self.leave();
+    }
+
+    /// What there is, as far as the router knows without asking the store.
+    pub fn status(&self) -> RouterStatus {
+        RouterStatus {
+            sessions: self.directory.len(),
+            deliveries: self.post.deliveries,
+            failed_logins: self.throttle.failures(),
+            ..self.counts
+        }
+    }
+
+    /// Ends every session; later ones end as they are opened.
+    pub fn shutdown(&mut self, now: Now) {
+        self.enter(now);
+        self.stopping = true;
+        let all: Vec<_> = self.directory.all().map(|(id, _)| id).collect();
+        for id in all {
+            self.end_session(id, EndReason::Shutdown);
+        }
+        self.leave();
+    }
+
+    fn enter(&mut self, now: Now) {
+        self.started.get_or_insert(now.mono);
+        self.now = now;
+    }
+
+    /// Ends what was found ended on the way, until nothing more is.
+    fn leave(&mut self) {
+        while let Some(id) = self.post.gone.pop() {
+            self.detach(id, EndReason::Overflow);
+        }
+        let directory = &self.directory;
+        self.residency
+            .trim(|jid| !directory.sessions(jid).is_empty());
+    }
+
+    /// Whether the address is of an account of ours, as far as its form tells.
+    fn is_ours(&self, jid: &BareJid) -> bool {
+        jid.local().is_some() && jid.domain() == self.domain.as_str()
+    }
+
+    /// Whether the address is the hub itself or its service.
+    fn is_hub(&self, jid: &BareJid) -> bool {
+        *jid == self.domain || *jid == self.service
+    }
+
+    /// Tells a connection that it may read on, and lets go of an idle pipeline.
+    fn relieve(&mut self, id: SessionId) {
+        let Some(session) = self.directory.get_mut(id) else {
+            return;
+        };
+        let Some(pipeline) = &mut session.pipeline else {
+            return;
+        };
+        let relieved = pipeline.take_relief();
+        if pipeline.is_idle() {
+            session.pipeline = None;
+        }
+        if relieved {
+            self.post.push(&self.directory, id, Entry::Continue(NUDGE));
+        }
+    }
+}
+
+/// S5: what is said where the store could not do it.
+fn store_failed() -> Refusal {
+    Refusal::new(Reason::ResourceConstraint).say("the hub cannot store anything at the moment")
+}
+
+/// Unguessable names, reproducible from the seed.
+struct Random {
+    seed: [u8; 32],
+    made: u64,
+}
+
+impl Random {
+    const fn new(seed: [u8; 32]) -> Self {
+        Self { seed, made: 0 }
+    }
+
+    /// A secret of its own for one purpose.
+    fn derive(&self, purpose: &str) -> [u8; 32] {
+        Sha256::new()
+            .chain_update(self.seed)
+            .chain_update(purpose)
+            .finalize()
+            .into()
+    }
+
+    /// 96 bits, in sixteen letters, digits, `-` and `_`.
+    fn name(&mut self) -> String {
+        use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+        self.made += 1;
+        let bytes = Sha256::new()
+            .chain_update(self.seed)
+            .chain_update(self.made.to_be_bytes())
+            .finalize();
+        URL_SAFE_NO_PAD.encode(&bytes[..12])
+    }
+}

@@ -1,0 +1,321 @@
+//! What of accounts is in memory. A command runs only once all that it needs is here; until then it is parked.
+//!
+//! Accounts with a session stay, with the little that every command asks of them; their keys do not, since a login is their only
+//! reader. Others stay while a parked command needs them and then as long as there is room ([`ABSENT_ACCOUNTS_MAX`], those used
+//! longest ago go first). Anything may be forgotten at any time, because a query sees every commit that was handed over
+//! before it; a load that a commit has overtaken is asked again.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::{
+    account::{Account, LastSeen, Role, Roster},
+    address::BareJid,
+    effect::{AccountCounts, StoreOp, StoreQuery},
+    node::{NodeAddress, NodeId},
+};
+
+/// Accounts without a session that are kept in memory, with their rosters.
+pub(super) const ABSENT_ACCOUNTS_MAX: usize = 2_048;
+
+/// Something that must be in memory before a command runs.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Need {
+    /// The store has told what it keeps.
+    Boot,
+    /// Whether there is such an account, and what is always kept of it.
+    Account(BareJid),
+    /// Its keys too.
+    Record(BareJid),
+    Roster(BareJid),
+    /// What it owns at the service, for its removal.
+    Owned(BareJid),
+    Node(NodeAddress),
+}
+
+impl Need {
+    /// The question that brings it.
+    pub(super) fn query(&self) -> StoreQuery {
+        match self {
+            Self::Boot => StoreQuery::Boot,
+            Self::Account(jid) | Self::Record(jid) => StoreQuery::Account(jid.clone()),
+            Self::Roster(jid) => StoreQuery::Roster(jid.clone()),
+            Self::Owned(jid) => StoreQuery::AffiliationsOf {
+                host: None,
+                account: jid.clone(),
+            },
+            Self::Node(at) => StoreQuery::Node(at.clone()),
+        }
+    }
+
+    /// The account that it is about.
+    pub(super) const fn account(&self) -> Option<&BareJid> {
+        match self {
+            Self::Account(jid) | Self::Record(jid) | Self::Roster(jid) | Self::Owned(jid) => {
+                Some(jid)
+            }
+            Self::Boot | Self::Node(_) => None,
+        }
+    }
+}
+
+/// What is always kept of an account that is in memory.
+#[derive(Debug, Clone)]
+pub(super) struct Facts {
+    pub(super) role: Role,
+    pub(super) enabled: bool,
+    pub(super) last_seen: Option<Box<LastSeen>>,
+    pub(super) counts: AccountCounts,
+}
+
+#[derive(Debug, Default)]
+struct Resident {
+    /// `Some(None)`: there is no such account.
+    facts: Option<Option<Facts>>,
+    record: Option<Box<Account>>,
+    roster: Option<Roster>,
+    owned: Option<Vec<NodeId>>,
+    pins: u32,
+    used: u64,
+}
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Residency {
+    residents: HashMap<BareJid, Resident>,
+    /// Loads under way.
+    loading: HashSet<Need>,
+    /// Loads that were overtaken by a commit.
+    stale: HashSet<Need>,
+    clock: u64,
+    trim_at: usize,
+}
+
+impl Residency {
+    /// Whether an account's need is met.
+    pub(super) fn has(&self, need: &Need) -> bool {
+        let Some(resident) = need.account().and_then(|jid| self.residents.get(jid)) else {
+            return false;
+        };
+        match need {
+            Need::Account(_) => resident.facts.is_some(),
+            Need::Record(_) => {
+                matches!(&resident.facts, Some(facts) if facts.is_none() || resident.record.is_some())
+            }
+            Need::Roster(_) => resident.roster.is_some(),
+            Need::Owned(_) => resident.owned.is_some(),
+            Need::Boot | Need::Node(_) => false,
+        }
+    }
+
+    /// Notes that a load begins; false if it is under way already.
+    pub(super) fn begin(&mut self, need: &Need) -> bool {
+        self.loading.insert(need.clone())
+    }
+
+    /// The load is answered; true if it was overtaken and must be asked again.
+    pub(super) fn finish(&mut self, need: &Need) -> bool {
+        if self.stale.remove(need) {
+            return true;
+        }
+        self.loading.remove(need);
+        false
+    }
+
+    /// The load failed.
+    pub(super) fn abandon(&mut self, need: &Need) {
+        self.stale.remove(need);
+        self.loading.remove(need);
+    }
+
+    /// Keeps what is loaded until it was used.
+    pub(super) fn pin(&mut self, needs: &[Need]) {
+        for jid in needs.iter().filter_map(Need::account) {
+            self.residents.entry(jid.clone()).or_default().pins += 1;
+        }
+    }
+
+    /// The reverse.
+    pub(super) fn unpin(&mut self, needs: &[Need]) {
+        for jid in needs.iter().filter_map(Need::account) {
+            if let Some(resident) = self.residents.get_mut(jid) {
+                resident.pins = resident.pins.saturating_sub(1);
+            }
+        }
+    }
+
+    /// An account came from the store, or is about to be written to it.
+    pub(super) fn put_account(
+        &mut self,
+        jid: &BareJid,
+        account: Option<Box<Account>>,
+        counts: AccountCounts,
+    ) {
+        let resident = self.touch(jid);
+        resident.facts = Some(account.as_ref().map(|account| Facts {
+            role: account.role,
+            enabled: account.enabled,
+            last_seen: account.last_seen.clone().map(Box::new),
+            counts,
+        }));
+        resident.record = account;
+    }
+
+    /// A roster came from the store.
+    pub(super) fn put_roster(&mut self, jid: &BareJid, roster: Roster) {
+        self.touch(jid).roster = Some(roster);
+    }
+
+    /// What an account owns came from the store.
+    pub(super) fn put_owned(&mut self, jid: &BareJid, owned: Vec<NodeId>) {
+        self.touch(jid).owned = Some(owned);
+    }
+
+    /// What an account owns, to be used once.
+    pub(super) fn take_owned(&mut self, jid: &BareJid) -> Vec<NodeId> {
+        self.residents
+            .get_mut(jid)
+            .and_then(|resident| resident.owned.take())
+            .unwrap_or_default()
+    }
+
+    /// What an account owns, as far as it is loaded.
+    pub(super) fn owned(&self, jid: &BareJid) -> &[NodeId] {
+        self.residents
+            .get(jid)
+            .and_then(|resident| resident.owned.as_deref())
+            .unwrap_or_default()
+    }
+
+    /// The account, if there is one and it is loaded.
+    pub(super) fn facts(&self, jid: &BareJid) -> Option<&Facts> {
+        self.residents.get(jid)?.facts.as_ref()?.as_ref()
+    }
+
+    /// Whether it is known that there is no such account.
+    pub(super) fn is_absent(&self, jid: &BareJid) -> bool {
+        self.residents
+            .get(jid)
+            .is_some_and(|resident| matches!(resident.facts, Some(None)))
+    }
+
+    /// The same, to be changed.
+    pub(super) fn facts_mut(&mut self, jid: &BareJid) -> Option<&mut Facts> {
+        self.residents.get_mut(jid)?.facts.as_mut()?.as_mut()
+    }
+
+    /// The account with its keys.
+    pub(super) fn record(&self, jid: &BareJid) -> Option<&Account> {
+        self.residents.get(jid)?.record.as_deref()
+    }
+
+    /// Its keys are not needed any more.
+    pub(super) fn drop_record(&mut self, jid: &BareJid) {
+        if let Some(resident) = self.residents.get_mut(jid) {
+            resident.record = None;
+        }
+    }
+
+    /// The roster, if it is loaded.
+    pub(super) fn roster(&self, jid: &BareJid) -> Option<&Roster> {
+        self.residents.get(jid)?.roster.as_ref()
+    }
+
+    /// Lends the roster; to be given back by [`put_roster`](Self::put_roster).
+    pub(super) fn take_roster(&mut self, jid: &BareJid) -> Option<Roster> {
+        self.touch(jid).roster.take()
+    }
+
+    /// Counts what a commit that is being handed over will change; what it changes beyond counts is asked anew.
+    pub(super) fn note(&mut self, op: &StoreOp) {
+        match op {
+            StoreOp::PutOwed { account, .. } => self.count(account, |counts| {
+                counts.owed = counts.owed.saturating_add(1)
+            }),
+            StoreOp::RemoveOwed { account, .. } => self.count(account, |counts| {
+                counts.owed = counts.owed.saturating_sub(1)
+            }),
+            StoreOp::PutOffline { account, .. } => {
+                self.count(account, |counts| {
+                    counts.offline = counts.offline.saturating_add(1)
+                });
+            }
+            StoreOp::LastSeen { account, .. } => self.overtake(account),
+            StoreOp::PutNode { creator, .. } => self.forget_facts(creator),
+            StoreOp::PutAffiliation { jid, .. } => self.forget_facts(jid),
+            StoreOp::PutSubscription { subscription, .. } => {
+                self.forget_facts(&subscription.jid.bare())
+            }
+            _ => {}
+        }
+    }
+
+    fn count(&mut self, jid: &BareJid, change: impl FnOnce(&mut AccountCounts)) {
+        self.overtake(jid);
+        if let Some(facts) = self.facts_mut(jid) {
+            change(&mut facts.counts);
+        }
+    }
+
+    fn overtake(&mut self, jid: &BareJid) {
+        for need in [Need::Account(jid.clone()), Need::Record(jid.clone())] {
+            if self.loading.contains(&need) {
+                self.stale.insert(need);
+            }
+        }
+    }
+
+    /// How many nodes or subscriptions it has may have changed.
+    pub(super) fn forget_facts(&mut self, jid: &BareJid) {
+        self.overtake(jid);
+        if let Some(resident) = self.residents.get_mut(jid) {
+            resident.facts = None;
+            resident.record = None;
+        }
+    }
+
+    /// What is in memory of it is not what the store has.
+    pub(super) fn forget(&mut self, jid: &BareJid) {
+        self.forget_facts(jid);
+        let need = Need::Roster(jid.clone());
+        if self.loading.contains(&need) {
+            self.stale.insert(need);
+        }
+        if let Some(resident) = self.residents.get_mut(jid) {
+            resident.roster = None;
+            resident.owned = None;
+        }
+    }
+
+    /// Makes room; `is_here` says which accounts have a session.
+    pub(super) fn trim(&mut self, is_here: impl Fn(&BareJid) -> bool) {
+        if self.residents.len() <= self.trim_at.max(ABSENT_ACCOUNTS_MAX) {
+            return;
+        }
+        let absent = self
+            .residents
+            .iter()
+            .filter(|(jid, resident)| resident.pins == 0 && !is_here(jid));
+        let mut used: Vec<u64> = absent.map(|(_, resident)| resident.used).collect();
+        if used.len() > ABSENT_ACCOUNTS_MAX / 2 {
+            used.sort_unstable();
+            let newest = used[used.len() - ABSENT_ACCOUNTS_MAX / 2];
+            self.residents.retain(|jid, resident| {
+                resident.pins > 0 || resident.used >= newest || is_here(jid)
+            });
+        }
+        self.trim_at = self.residents.len() + ABSENT_ACCOUNTS_MAX / 2;
+    }
+
+    /// How many accounts are in memory.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.residents.len()
+    }
+
+    fn touch(&mut self, jid: &BareJid) -> &mut Resident {
+        self.clock += 1;
+        let resident = self.residents.entry(jid.clone()).or_default();
+        resident.used = self.clock;
+        resident
+    }
+}

@@ -1,0 +1,147 @@
+//! A session's beginning and its end.
+//!
+//! Implements: RFC 6120 §7 resource binding, as far as it is shared state; RFC 6121 §4.5.4 (a lost session is unavailable).
+
+use crate::{
+    account::LastSeen,
+    address::BareJid,
+    command::{EndReason, Reply, SessionId, Transport},
+    effect::{StoreOp, Urgency},
+    event::{Event, What},
+    refusal::{Reason, Refusal},
+    router::{Router, availability::Farewell, commit::After, pipeline::Ask},
+    service::{Directory as _, presence},
+};
+
+impl Router {
+    pub(super) fn attach(
+        &mut self,
+        ask: Ask,
+        account: BareJid,
+        resource: Option<Box<str>>,
+        transport: Transport,
+    ) {
+        // The account may have been removed or disabled since its password was checked.
+        let facts = self.residency.facts(&account).filter(|facts| facts.enabled);
+        let Some(role) = facts.map(|facts| facts.role) else {
+            self.refuse(ask, Reason::NotAuthorized.into());
+            return;
+        };
+        // RFC 6120 §7.6: without a wish the hub makes a resource, which nobody can guess.
+        let resource = resource.unwrap_or_else(|| self.random.name().into());
+        let Ok(jid) = account.with_resource(&resource) else {
+            self.refuse(ask, Reason::JidMalformed.into());
+            return;
+        };
+        let older = self.directory.session(&jid);
+        let others = self.directory.sessions(&account).len() - usize::from(older.is_some());
+        if others >= self.limits.sessions_per_account {
+            // RFC 6120 §7.6.2.1.
+            let refusal =
+                Refusal::new(Reason::ResourceConstraint).say("the account has too many sessions");
+            self.refuse(ask, refusal);
+            return;
+        }
+        if let Some(older) = older {
+            // RFC 6120 §7.7.2.2, second way: the newcomer is more likely to be alive than what it replaces.
+            self.end_session(older, EndReason::Replaced);
+        }
+        self.directory.bind(ask.session, jid.clone(), role);
+        self.residency.drop_record(&account);
+        let since = self.now.wall;
+        if let Some(session) = self.directory.get_mut(ask.session) {
+            session.transport = transport;
+            session.since = since;
+        }
+        self.answer(ask, Ok(Reply::Attached { jid }));
+    }
+
+    pub(super) fn attach_operator(&mut self, ask: Ask) {
+        if let Some(session) = self.directory.get_mut(ask.session) {
+            session.operator = true;
+        }
+        self.answer(ask, Ok(Reply::Done));
+    }
+
+    /// Ends a session from this side: its connection says why.
+    pub(super) fn end_session(&mut self, id: SessionId, reason: EndReason) {
+        self.post.end(&self.directory, id, reason);
+        self.detach(id, reason);
+    }
+
+    /// The connection has left: nothing more can be told to it.
+    pub(super) fn leave_session(&mut self, id: SessionId, reason: EndReason) {
+        let mailbox = self
+            .directory
+            .get(id)
+            .map(|session| session.mailbox.clone());
+        self.detach(id, reason);
+        if let Some(mailbox) = mailbox {
+            mailbox.close();
+        }
+    }
+
+    /// Takes the session out and lets the world know. Every way in which a session can end comes through here, so the farewell
+    /// is the same for all of them.
+    pub(super) fn detach(&mut self, id: SessionId, _: EndReason) {
+        let Some(mut session) = self.directory.close(id) else {
+            return;
+        };
+        for parked in session
+            .pipeline
+            .take()
+            .into_iter()
+            .flat_map(|pipeline| pipeline.parked)
+        {
+            self.residency.unpin(&parked.pins);
+        }
+        let resume = self.cursors.forget(id);
+        let Some(jid) = session.jid else { return };
+        let account = jid.bare();
+        let broadcast = session.availability.current().is_some();
+        if broadcast || session.availability.has_directed() {
+            let presence = presence::farewell(&jid, self.now.wall);
+            self.say_farewell(Farewell {
+                account: account.clone(),
+                event: Event::new(What::Presence(presence)).into(),
+                broadcast,
+                directed: session.availability.take_directed(),
+            });
+        }
+        self.pubsub.session_ended(&jid);
+        if resume
+            && let Some(&other) = self.directory.sessions(&account).iter().find(|&&id| {
+                self.directory
+                    .get(id)
+                    .is_some_and(|session| session.availability.is_reachable())
+            })
+        {
+            self.start_offline(other);
+        }
+        if self.directory.sessions(&account).is_empty() {
+            self.note_last_seen(account, session.availability.take_left());
+        }
+    }
+
+    /// XEP-0012 §3: when the account's last session ended, and what it said.
+    fn note_last_seen(&mut self, account: BareJid, status: Option<Box<str>>) {
+        let seen = LastSeen {
+            at: self.now.wall,
+            status,
+        };
+        if self.residency.is_absent(&account) {
+            return;
+        }
+        if let Some(facts) = self.residency.facts_mut(&account) {
+            facts.last_seen = Some(Box::new(seen.clone()));
+        }
+        // A board without a clock must not write 1970 over the truth (S28).
+        if self.now.wall_trusted {
+            self.carry_out(
+                vec![StoreOp::LastSeen { account, seen }],
+                Urgency::Lazy,
+                After::default(),
+            );
+        }
+    }
+}

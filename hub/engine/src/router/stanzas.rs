@@ -1,0 +1,245 @@
+//! Messages and queries between entities, and what may be known of them.
+//!
+//! Implements: RFC 6121 §8 (where a message goes is decided by [`crate::service::inbox`]); RFC 6120 §8.4, §10; XEP-0012 2.0 §3 to
+//! §5. A query to a resource is delivered whether or not the two share presence (§8.5.3.1 would rather not): whoever knows the
+//! resource has been told it, and resources that the hub makes cannot be guessed.
+
+use std::sync::Arc;
+
+use smallvec::{SmallVec, smallvec};
+
+use crate::{
+    address::{BareJid, FullJid, Jid},
+    command::{Reply, SessionId},
+    effect::{StoreOp, Urgency},
+    event::{Event, What},
+    mailbox::Addressed,
+    message::{Iq, Message, MessageKind, Resource},
+    refusal::{Reason, Refusal},
+    router::{
+        Router, bounce, commit::After, fanout::Reach, pipeline::Ask, residency::Need, store_failed,
+    },
+    service::{
+        Directory as _, Recipient,
+        inbox::{self, Addressee, Fate},
+        roster,
+    },
+};
+
+impl Router {
+    /// Whether the account must be looked up before the message can be routed.
+    pub(super) fn message_needs(&self, message: &Message) -> SmallVec<[Need; 2]> {
+        let bare = message.to.bare();
+        let settled = !self.is_ours(&bare)
+            || message.kind == MessageKind::Error
+            || match message.to.as_full() {
+                Some(full) => self.directory.session(&full).is_some(),
+                None => self.directory.is_reachable(&bare),
+            };
+        if settled {
+            SmallVec::new()
+        } else {
+            smallvec![Need::Account(bare)]
+        }
+    }
+
+    pub(super) fn send(&mut self, ask: Ask, own: &FullJid, mut message: Message) {
+        // RFC 6120 §8.1.2.1: `from` is the session's own, always.
+        message.from = own.clone().into();
+        self.counts.messages += 1;
+        let bare = message.to.bare();
+        if !self.is_ours(&bare) {
+            // RFC 6120 §10.3, §10.4: the hub reads no messages, and reaches no other server.
+            let reason = if self.is_hub(&bare) {
+                Reason::ServiceUnavailable
+            } else {
+                Reason::RemoteServerNotFound
+            };
+            self.bounce_message(ask.session, &message, &reason.into());
+            return;
+        }
+        let reachable = self.directory.is_reachable(&bare);
+        let connected = message
+            .to
+            .as_full()
+            .and_then(|full| self.directory.session(&full));
+        let exists =
+            self.residency.facts(&bare).is_some() || !self.directory.sessions(&bare).is_empty();
+        let to = match (connected, exists) {
+            (Some(_), _) => Addressee::Connected,
+            (None, false) => Addressee::Unknown,
+            (None, true) if message.to.is_bare() => Addressee::Bare { reachable },
+            (None, true) => Addressee::Absent { reachable },
+        };
+        match (inbox::fate(message.kind, message.hints, to), connected) {
+            (Fate::DeliverTo, Some(id)) => {
+                let event = Arc::new(Event::new(What::Message(message)));
+                self.send_from(
+                    &own.bare(),
+                    Recipient::Session(id),
+                    &event,
+                    Reach::Reachable,
+                );
+            }
+            (Fate::DeliverToAll, _) => {
+                let account = self.directory.account(&bare);
+                let event = Arc::new(Event::new(What::Message(message)));
+                self.send_from(
+                    &own.bare(),
+                    Recipient::Account(account),
+                    &event,
+                    Reach::Reachable,
+                );
+            }
+            (Fate::Keep, _) => self.keep(ask, &bare, message),
+            (Fate::Refuse, _) => {
+                self.bounce_message(ask.session, &message, &Reason::ServiceUnavailable.into())
+            }
+            (Fate::Ignore | Fate::DeliverTo, _) => {}
+        }
+    }
+
+    /// XEP-0160 §2.
+    fn keep(&mut self, ask: Ask, account: &BareJid, message: Message) {
+        let kept = self
+            .residency
+            .facts(account)
+            .map_or(0, |facts| facts.counts.offline as usize);
+        if kept >= self.limits.offline_messages {
+            let full = Refusal::new(Reason::ServiceUnavailable)
+                .say("no more messages are kept for the account");
+            self.bounce_message(ask.session, &message, &full);
+            return;
+        }
+        let apology = bounce::message(&message, &store_failed()).map(Arc::new);
+        let op = StoreOp::PutOffline {
+            account: account.clone(),
+            message: Box::new(message),
+            at: self.now.wall,
+        };
+        // No answer, but the session's later answers wait: the message counts as handled once it is stored (S6).
+        let after = After {
+            ask: Some(ask),
+            apology,
+            ..After::default()
+        };
+        self.carry_out(vec![op], Urgency::Group, after);
+    }
+
+    pub(super) fn bounce_message(&mut self, to: SessionId, message: &Message, refusal: &Refusal) {
+        if let Some(event) = bounce::message(message, refusal) {
+            self.post
+                .tell(&self.directory, to, &Arc::new(event), Addressed::Full, None);
+        }
+    }
+
+    /// RFC 6120 §10.3 to §10.5, RFC 6121 §8.5.1, §8.5.2.1.3, §8.5.3.
+    pub(super) fn route_iq(&mut self, id: SessionId, own: &FullJid, mut iq: Iq) {
+        iq.from = own.clone().into();
+        let bare = iq.to.bare();
+        if let Some(to) = iq
+            .to
+            .as_full()
+            .and_then(|full| self.directory.session(&full))
+        {
+            let event = Arc::new(Event::new(What::Iq(iq)));
+            self.send_from(
+                &own.bare(),
+                Recipient::Session(to),
+                &event,
+                Reach::Available,
+            );
+            return;
+        }
+        // What the hub answers for an account or itself was answered by the session; it knows no more here.
+        let ours = self.is_ours(&bare) || self.is_hub(&bare);
+        let reason = if ours {
+            Reason::ServiceUnavailable
+        } else {
+            Reason::RemoteServerNotFound
+        };
+        self.bounce_iq(id, &iq, &reason.into());
+    }
+
+    pub(super) fn bounce_iq(&mut self, to: SessionId, iq: &Iq, refusal: &Refusal) {
+        if let Some(event) = bounce::iq(iq, refusal) {
+            self.post
+                .tell(&self.directory, to, &Arc::new(event), Addressed::Full, None);
+        }
+    }
+
+    /// XEP-0012.
+    pub(super) fn activity(&mut self, ask: Ask, own: &FullJid, of: &Jid) {
+        let result = self.activity_of(&own.bare(), of);
+        self.answer(
+            ask,
+            result.map(|(seconds, status)| Reply::Activity { seconds, status }),
+        );
+    }
+
+    fn activity_of(&self, asker: &BareJid, of: &Jid) -> Result<(u64, Option<Box<str>>), Refusal> {
+        let bare = of.bare();
+        if self.is_hub(&bare) {
+            // §5: how long the hub is up.
+            let started = self.started.unwrap_or(self.now.mono);
+            return Ok((self.now.mono.since(started).as_secs(), None));
+        }
+        if !self.is_ours(&bare) {
+            return Err(Reason::RemoteServerNotFound.into());
+        }
+        // §3, §4: only who may see the account's presence; an account that does not exist looks the same.
+        if !self.may_see(asker, &bare) {
+            return Err(Reason::Forbidden.into());
+        }
+        if let Some(full) = of.as_full() {
+            let session = self
+                .directory
+                .session(&full)
+                .and_then(|id| self.directory.get(id));
+            let active = session.ok_or(Reason::ServiceUnavailable)?.active;
+            return Ok((self.now.mono.since(active).as_secs(), None));
+        }
+        if !self.directory.sessions(&bare).is_empty() {
+            return Ok((0, None));
+        }
+        let seen = self
+            .residency
+            .facts(&bare)
+            .and_then(|facts| facts.last_seen.as_deref());
+        let seen = seen
+            .ok_or_else(|| Refusal::new(Reason::ItemNotFound).say("the account was never here"))?;
+        let seconds = u64::try_from(self.now.wall.secs() - seen.at.secs()).unwrap_or(0);
+        Ok((seconds, seen.status.clone()))
+    }
+
+    /// Whether `asker`, whose roster is here, sees the account's presence.
+    fn may_see(&self, asker: &BareJid, account: &BareJid) -> bool {
+        let roster = self.residency.roster(asker);
+        let contact = roster.and_then(|roster| roster::find(roster, account));
+        asker == account || contact.is_some_and(|contact| contact.subscription.to())
+    }
+
+    /// XEP-0030 for an account: who may not see its presence cannot tell it from one that does not exist (RFC 6121 §8.5.1).
+    pub(super) fn describe(&mut self, ask: Ask, own: Option<&FullJid>, account: &BareJid) {
+        let allowed = own.is_none_or(|own| self.may_see(&own.bare(), account));
+        let facts = self.residency.facts(account).filter(|_| allowed);
+        let Some(role) = facts.map(|facts| facts.role) else {
+            self.refuse(ask, Reason::ServiceUnavailable.into());
+            return;
+        };
+        let sessions = self
+            .directory
+            .sessions(account)
+            .iter()
+            .filter_map(|&id| self.directory.get(id));
+        let resources = sessions
+            .filter_map(|session| {
+                Some(Resource {
+                    jid: session.jid.clone()?,
+                    presence: session.availability.kind()?,
+                })
+            })
+            .collect();
+        self.answer(ask, Ok(Reply::Described { role, resources }));
+    }
+}

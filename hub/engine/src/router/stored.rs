@@ -1,0 +1,254 @@
+//! The store's answers: what was loaded, what is committed, what failed (S5).
+
+use crate::{
+    account::Roster,
+    address::BareJid,
+    command::{AdminReply, Cursor, EndReason, Reply, RouterStatus},
+    effect::{StoreAnswer, StoreFault, StoreOp, StoreResponse},
+    mailbox::Addressed,
+    node::NodeAddress,
+    refusal::Refusal,
+    router::{
+        BOOT_RETRY, Router,
+        commit::{After, Deed, accounts_of},
+        pipeline::Ask,
+        residency::Need,
+        store_failed,
+    },
+};
+
+/// What makes a reply of what the store says.
+type Then = Box<dyn FnOnce(StoreAnswer) -> Result<Reply, Refusal> + Send>;
+
+/// What a question to the store was for.
+pub(super) enum Asked {
+    Load(Need),
+    Read { ask: Ask, then: Then },
+    Offline(Cursor),
+    Owed(Cursor),
+    Accounts(Ask),
+    Totals(Ask),
+}
+
+impl Router {
+    /// Takes what the store answered: commits in order, queries as they come.
+    pub fn handle_stored(&mut self, response: StoreResponse, now: crate::time::Now) {
+        self.enter(now);
+        match response {
+            StoreResponse::Committed { seq, removed } => {
+                let removed = (!removed.is_empty()).then(|| removed.iter().sum());
+                if let Some((_, afters)) = self.commits.finish(seq) {
+                    for (at, after) in afters.into_iter().enumerate() {
+                        // What followed without a change of its own has no outcome.
+                        self.follow_up(after, removed.filter(|_| at == 0));
+                    }
+                }
+            }
+            StoreResponse::Failed { seq, .. } => self.commit_failed(seq),
+            StoreResponse::Answered { id, answer } => {
+                if let Some(asked) = self.asked.remove(&id) {
+                    self.answered(asked, answer);
+                }
+            }
+        }
+        self.leave();
+    }
+
+    /// Does what waited for a commit: first what concerns rosters, so that a push comes before the answer (RFC 6121 §2.3.2), then
+    /// the answer, then the world.
+    pub(super) fn follow_up(&mut self, mut after: After, removed: Option<u32>) {
+        if let (Some(refusal), Some(0)) = (after.if_none_removed.take(), removed) {
+            after.reply = Some(Err(refusal));
+            after.notices.clear();
+        }
+        let (told, rest): (Vec<_>, Vec<_>) = after
+            .deeds
+            .into_iter()
+            .partition(|deed| matches!(deed, Deed::Told(_)));
+        for deed in told {
+            if let Deed::Told(told) = deed {
+                self.tell(told);
+            }
+        }
+        if let Some(ask) = after.ask {
+            match after.reply {
+                Some(result) => self.answer(ask, result),
+                None => self.settle(ask.session, ask.number, None),
+            }
+        }
+        self.notify(after.notices);
+        for deed in rest {
+            match deed {
+                Deed::Told(_) => {}
+                Deed::EndSessions(account, reason) => self.end_sessions(&account, reason),
+                Deed::Removed(account, watchers) => self.forget_account(&account, watchers),
+            }
+        }
+    }
+
+    fn commit_failed(&mut self, seq: u64) {
+        let Some((ops, afters)) = self.commits.finish(seq) else {
+            return;
+        };
+        self.counts.commits_failed += 1;
+        self.pubsub.commit_failed(&ops);
+        for op in &ops {
+            if let Some(account) = accounts_of(op) {
+                self.residency.forget(account);
+            }
+            match op {
+                StoreOp::PutNode { creator: jid, .. } | StoreOp::PutAffiliation { jid, .. } => {
+                    self.residency.forget_facts(jid);
+                }
+                StoreOp::PutSubscription { subscription, .. } => {
+                    self.residency.forget_facts(&subscription.jid.bare());
+                }
+                _ => {}
+            }
+        }
+        for after in afters {
+            let Some(ask) = after.ask else { continue };
+            if let Some(apology) = after.apology {
+                self.post.tell(
+                    &self.directory,
+                    ask.session,
+                    &apology,
+                    Addressed::Full,
+                    None,
+                );
+            }
+            match after.reply {
+                Some(_) => self.answer(ask, Err(store_failed())),
+                None => self.settle(ask.session, ask.number, None),
+            }
+        }
+    }
+
+    fn answered(&mut self, asked: Asked, answer: Result<StoreAnswer, StoreFault>) {
+        match (asked, answer) {
+            (Asked::Load(need), Ok(answer)) => self.loaded(need, answer),
+            (Asked::Load(need), Err(_)) => self.load_failed(&need),
+            (Asked::Read { ask, then }, Ok(answer)) => {
+                let result = then(answer);
+                self.answer(ask, result);
+            }
+            (Asked::Accounts(ask), Ok(StoreAnswer::Accounts(list))) => {
+                self.answer(ask, Ok(Reply::Admin(Box::new(AdminReply::Accounts(list)))));
+            }
+            (Asked::Totals(ask), Ok(StoreAnswer::Totals { accounts, nodes })) => {
+                self.counts = RouterStatus {
+                    accounts,
+                    nodes,
+                    ..self.counts
+                };
+                let status = Box::new(self.status());
+                self.answer(ask, Ok(Reply::Admin(Box::new(AdminReply::Status(status)))));
+            }
+            (Asked::Read { ask, .. } | Asked::Accounts(ask) | Asked::Totals(ask), _) => {
+                self.refuse(ask, store_failed())
+            }
+            (Asked::Offline(cursor), Ok(StoreAnswer::Offline(messages))) => {
+                self.hand_over_messages(cursor, messages)
+            }
+            (Asked::Owed(cursor), Ok(StoreAnswer::Owed(alarms))) => {
+                self.hand_over_alarms(cursor, alarms)
+            }
+            (Asked::Offline(cursor) | Asked::Owed(cursor), _) => self.give_up(cursor),
+        }
+    }
+
+    fn loaded(&mut self, need: Need, answer: StoreAnswer) {
+        if self.residency.finish(&need) {
+            // A commit has overtaken the question.
+            self.query(need.query(), Asked::Load(need));
+            return;
+        }
+        match (&need, answer) {
+            (Need::Boot, StoreAnswer::Boot { filters, owed }) => {
+                self.pubsub.boot(filters, owed, &mut self.directory);
+                self.booted = true;
+            }
+            (Need::Account(jid) | Need::Record(jid), StoreAnswer::Account(account, counts)) => {
+                self.residency.put_account(jid, account, counts);
+                if matches!(need, Need::Account(_)) {
+                    self.residency.drop_record(jid);
+                }
+            }
+            (Need::Roster(jid), StoreAnswer::Roster(mut roster)) => {
+                roster.contacts.sort_by(|a, b| a.jid.cmp(&b.jid));
+                self.residency.put_roster(jid, roster);
+                for farewell in self.farewells.remove(jid).unwrap_or_default() {
+                    self.say_farewell(farewell);
+                }
+            }
+            (Need::Owned(jid), StoreAnswer::Affiliations(list)) => {
+                let owned = list
+                    .into_iter()
+                    .filter(|(_, affiliation)| *affiliation == crate::item::Affiliation::Owner);
+                self.residency
+                    .put_owned(jid, owned.map(|(node, _)| node).collect());
+            }
+            (Need::Node(at), StoreAnswer::Node(record)) => {
+                let at: NodeAddress = at.clone();
+                self.pubsub.loaded(at, record.map(|record| *record));
+            }
+            // An answer to another question is a fault of the store.
+            _ => {
+                self.load_failed(&need);
+                return;
+            }
+        }
+        for id in self.take_waiting(&need) {
+            self.advance(id);
+        }
+    }
+
+    fn load_failed(&mut self, need: &Need) {
+        self.residency.abandon(need);
+        if *need == Need::Boot {
+            // Without it nothing can be answered rightly: commands wait on.
+            self.boot_retry = Some(self.now.mono + BOOT_RETRY);
+            return;
+        }
+        if let (Need::Roster(jid), false) = (need, self.farewells.is_empty()) {
+            // Contacts see a session that is gone until the account comes back: the next best is not to ask for ever.
+            self.farewells.remove(jid);
+        }
+        for id in self.take_waiting(need) {
+            self.fail_parked(id, need);
+            self.advance(id);
+        }
+    }
+
+    /// Sessions for which this was the last load that they waited for.
+    fn take_waiting(&mut self, need: &Need) -> Vec<crate::command::SessionId> {
+        let mut waiting = self.waiting.remove(need).unwrap_or_default();
+        waiting.retain(|&id| {
+            self.pipeline(id).is_some_and(|pipeline| {
+                pipeline.loads = pipeline.loads.saturating_sub(1);
+                pipeline.loads == 0
+            })
+        });
+        waiting
+    }
+
+    pub(super) fn end_sessions(&mut self, account: &BareJid, reason: EndReason) {
+        for id in self.directory.sessions(account).to_vec() {
+            self.end_session(id, reason);
+        }
+    }
+
+    /// The account's removal is stored: those who saw it see its sessions go.
+    fn forget_account(&mut self, account: &BareJid, watchers: Vec<BareJid>) {
+        self.pubsub.account_removed(account);
+        self.residency.put_roster(
+            account,
+            Roster {
+                contacts: crate::service::roster::watched_by(watchers),
+                version: 0,
+            },
+        );
+        self.end_sessions(account, EndReason::AccountChanged);
+        self.residency.forget(account);
+    }
+}

@@ -1,0 +1,348 @@
+//! The router with a synchronous store in memory, and sessions that are lists.
+
+mod accounts;
+mod cursors;
+mod messages;
+mod order;
+mod presence;
+mod rosters;
+mod store;
+
+use std::{collections::HashMap, sync::Arc, task::Waker};
+
+use self::store::FakeStore;
+use super::*;
+use crate::{
+    account::Role,
+    address::{FullJid, Jid},
+    command::{AdminRequest, Answer, Reply, Transport},
+    credentials::Credentials,
+    effect::{StoreOp, StoreResponse},
+    event::{Event, What},
+    message::{Handshake, Hints, Iq, IqKind, Message, MessageKind, Presence, PresenceKind, Show},
+    time::Timestamp,
+};
+
+fn bare(name: &str) -> BareJid {
+    BareJid::new(name, "localhost").unwrap()
+}
+
+fn jid(text: &str) -> Jid {
+    Jid::parse(text).unwrap()
+}
+
+fn settings() -> RouterSettings {
+    RouterSettings {
+        domain: BareJid::parse("localhost").unwrap(),
+        service: BareJid::parse("pubsub.localhost").unwrap(),
+        access: AccessRules::new(Vec::new()),
+        classes: ClassRules::default(),
+        limits: Limits {
+            offline_messages: 200,
+            sessions_per_account: 4,
+            roster_items: 20_000,
+            ..Limits::default()
+        },
+        registration: true,
+        seed: [7; 32],
+        budget: MailboxBudget::new(1_000, 1 << 20, 128 << 20),
+    }
+}
+
+/// A hub in a box: what sessions ask is carried out at once, unless the store is held.
+struct World {
+    router: Router,
+    store: FakeStore,
+    now: Now,
+    mailboxes: HashMap<SessionId, Arc<Mailbox>>,
+    asked: u32,
+    /// Whether [`World::hear`] asks for what waits behind a cursor.
+    drains: bool,
+}
+
+impl World {
+    fn new() -> Self {
+        Self::with(settings())
+    }
+
+    fn with(settings: RouterSettings) -> Self {
+        let now = Now {
+            mono: Instant::from_secs(1_000),
+            wall: Timestamp::from_micros(1_800_000_000_000_000),
+            wall_trusted: true,
+        };
+        let mut world = Self {
+            router: Router::new(settings),
+            store: FakeStore::default(),
+            now,
+            mailboxes: HashMap::new(),
+            asked: 0,
+            drains: true,
+        };
+        world.settle();
+        world
+    }
+
+    /// Hands requests to the store and its answers back, until nothing moves.
+    fn settle(&mut self) {
+        let mut requests = Vec::new();
+        loop {
+            while self.router.work() {}
+            self.router.take_store_requests(&mut requests);
+            for request in requests.drain(..) {
+                self.store.take(request);
+            }
+            let responses = self.store.answer();
+            if responses.is_empty() {
+                break;
+            }
+            for response in responses {
+                self.router.handle_stored(response, self.now);
+            }
+        }
+    }
+
+    fn pass(&mut self, secs: u64) {
+        self.now.mono = self.now.mono + Duration::from_secs(secs);
+        self.now.wall = Timestamp::from_micros(self.now.wall.micros() + secs as i64 * 1_000_000);
+    }
+
+    fn account(&mut self, name: &str) {
+        self.store.add_account(&bare(name), Role::Device);
+    }
+
+    fn open(&mut self) -> SessionId {
+        let mailbox = Mailbox::new(Arc::clone(&self.router.budget));
+        let id = self
+            .router
+            .open(Arc::clone(&mailbox), Some([127, 0, 0, 1].into()));
+        self.mailboxes.insert(id, mailbox);
+        id
+    }
+
+    /// Hands a command in; returns the number that its answer will have.
+    fn ask(&mut self, id: SessionId, command: Command) -> u32 {
+        self.asked += 1;
+        let token = Token {
+            kind: self.asked,
+            ..Token::default()
+        };
+        self.router.handle(id, token, command, self.now);
+        self.settle();
+        self.asked
+    }
+
+    /// Hands a command in and takes its answer; everything else that is waiting is thrown away.
+    fn request(&mut self, id: SessionId, command: Command) -> Result<Reply, Refusal> {
+        let number = self.ask(id, command);
+        let entries = self.entries(id);
+        let answer = entries.into_iter().find_map(|entry| match entry {
+            Entry::Answer(answer) if answer.token.kind == number => Some(answer.result),
+            _ => None,
+        });
+        answer.expect("an answer")
+    }
+
+    fn attach(&mut self, name: &str, resource: &str) -> Result<SessionId, Refusal> {
+        let id = self.open();
+        let attach = Command::Attach {
+            account: bare(name),
+            resource: Some(resource.into()),
+            transport: Transport {
+                protocol: "xmpp",
+                peer: None,
+                tls: true,
+                mechanism: "PLAIN",
+            },
+        };
+        self.request(id, attach).map(|_| id)
+    }
+
+    /// A session that asked for its roster and is available with `priority`.
+    fn online(&mut self, name: &str, resource: &str, priority: i8) -> SessionId {
+        let id = self.connected(name, resource);
+        self.request(id, Command::GetRoster { version: None })
+            .unwrap();
+        self.announce(id, priority);
+        id
+    }
+
+    fn connected(&mut self, name: &str, resource: &str) -> SessionId {
+        self.account_if_new(name);
+        self.attach(name, resource).unwrap()
+    }
+
+    fn account_if_new(&mut self, name: &str) {
+        if !self.store.has_account(&bare(name)) {
+            self.account(name);
+        }
+    }
+
+    fn announce(&mut self, id: SessionId, priority: i8) {
+        self.ask(id, Command::Announce(available(priority)));
+    }
+
+    fn handshake(&mut self, id: SessionId, to: &str, kind: Handshake) {
+        self.ask(
+            id,
+            Command::Handshake {
+                to: jid(to),
+                kind,
+                id: Some("h1".into()),
+                content: bytes::Bytes::new(),
+            },
+        );
+    }
+
+    /// Makes the two see each other, while neither is here.
+    fn befriend(&mut self, one: &str, two: &str) {
+        self.account_if_new(one);
+        self.account_if_new(two);
+        self.store.befriend(&bare(one), &bare(two));
+        self.router.residency.forget(&bare(one));
+        self.router.residency.forget(&bare(two));
+    }
+
+    fn entries(&mut self, id: SessionId) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        self.mailboxes[&id].take(usize::MAX, &mut entries, Waker::noop());
+        entries
+    }
+
+    /// What the session was told, in words; its cursors are followed to their end.
+    fn hear(&mut self, id: SessionId) -> Vec<String> {
+        let mut heard = Vec::new();
+        loop {
+            let entries = self.entries(id);
+            if entries.is_empty() {
+                return heard;
+            }
+            for entry in entries {
+                match entry {
+                    Entry::Continue(cursor) if self.drains && cursor != NUDGE => {
+                        self.ask(id, Command::Continue(cursor));
+                    }
+                    Entry::Continue(_) => heard.push("continue".into()),
+                    Entry::Event { event, delay, .. } => {
+                        let late = if delay.is_some() { " (delayed)" } else { "" };
+                        heard.push(format!("{}{late}", words(&event)));
+                    }
+                    Entry::Answer(answer) => heard.push(answer_words(&answer)),
+                    Entry::End(reason) => heard.push(format!("end: {reason:?}")),
+                    Entry::Gone => {}
+                }
+            }
+        }
+    }
+
+    /// Throws away what waits.
+    fn hush(&mut self, ids: &[SessionId]) {
+        for &id in ids {
+            self.hear(id);
+        }
+    }
+
+    fn operator(&mut self) -> SessionId {
+        let id = self.open();
+        self.request(id, Command::AttachOperator).unwrap();
+        id
+    }
+
+    fn admin(&mut self, operator: SessionId, request: AdminRequest) -> Result<Reply, Refusal> {
+        self.request(operator, Command::Admin(Box::new(request)))
+    }
+}
+
+fn answer_words(answer: &Answer) -> String {
+    match &answer.result {
+        Ok(Reply::Done) => "done".into(),
+        Ok(Reply::Roster {
+            contacts: Some(contacts),
+            ..
+        }) => format!("roster of {}", contacts.len()),
+        Ok(Reply::Roster { contacts: None, .. }) => "roster unchanged".into(),
+        Ok(_) => "answer".into(),
+        Err(refusal) => format!("{:?}", refusal.reason),
+    }
+}
+
+fn words(event: &Event) -> String {
+    match &event.what {
+        What::Message(message) if message.kind == MessageKind::Error => {
+            let content = std::str::from_utf8(&message.content).unwrap();
+            let condition = content
+                .split(['<', ' '])
+                .find(|word| word.contains('-'))
+                .unwrap_or_default();
+            format!("error from {}: {condition}", message.from)
+        }
+        What::Message(message) => {
+            format!("message {}", std::str::from_utf8(&message.content).unwrap())
+        }
+        What::Iq(iq) if iq.kind == IqKind::Error => format!("iq error from {}", iq.from),
+        What::Iq(iq) => format!("iq {} from {}", iq.kind.name(), iq.from),
+        What::Presence(presence) => match presence.kind {
+            PresenceKind::Available { .. } => format!("{} available", presence.from),
+            PresenceKind::Unavailable => format!("{} unavailable", presence.from),
+            PresenceKind::Error => format!("{} presence error", presence.from),
+        },
+        What::Subscription(stanza) => format!("{} from {}", stanza.kind.name(), stanza.from),
+        What::Roster(push) => match &push.contact {
+            Some(contact) => format!("push {} {}", push.jid, contact.subscription.name()),
+            None => format!("push {} removed", push.jid),
+        },
+        What::Node(event) => format!("node {}", event.at.node),
+    }
+}
+
+fn available(priority: i8) -> Presence {
+    presence(
+        PresenceKind::Available {
+            show: Show::Online,
+            priority,
+        },
+        None,
+    )
+}
+
+fn unavailable(status: Option<&str>) -> Presence {
+    presence(PresenceKind::Unavailable, status)
+}
+
+fn presence(kind: PresenceKind, status: Option<&str>) -> Presence {
+    Presence {
+        from: jid("forged@localhost/x"),
+        kind,
+        id: None,
+        lang: None,
+        status: status.map(Into::into),
+        content: bytes::Bytes::new(),
+        at: Timestamp::default(),
+    }
+}
+
+fn message(to: &str, kind: MessageKind, text: &str) -> Command {
+    Command::Send(Message {
+        from: jid("forged@localhost/x"),
+        to: jid(to),
+        kind,
+        id: Some("m1".into()),
+        lang: None,
+        content: text.to_owned().into(),
+        hints: Hints {
+            body: true,
+            ..Hints::default()
+        },
+    })
+}
+
+fn iq(to: &str, kind: IqKind) -> Command {
+    Command::Query(Iq {
+        from: jid("forged@localhost/x"),
+        to: jid(to),
+        kind,
+        id: "q1".into(),
+        lang: None,
+        content: bytes::Bytes::new(),
+    })
+}

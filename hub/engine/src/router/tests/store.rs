@@ -1,0 +1,237 @@
+//! A store in memory: one ordered log, answered when asked to.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::{
+    account::{Account, Contact, Role, Roster, Subscription},
+    address::BareJid,
+    credentials::Credentials,
+    effect::{
+        AccountCounts, StoreAnswer, StoreFault, StoreOp, StoreQuery, StoreRequest, StoreResponse,
+    },
+    item::Item,
+    message::Message,
+    node::NodeAddress,
+    time::Timestamp,
+};
+use std::sync::Arc;
+
+#[derive(Default)]
+pub(super) struct FakeStore {
+    accounts: BTreeMap<BareJid, Account>,
+    rosters: BTreeMap<BareJid, Roster>,
+    offline: BTreeMap<BareJid, Vec<(u64, Timestamp, Message)>>,
+    pub(super) owed: BTreeMap<BareJid, Vec<(u64, NodeAddress, Arc<Item>)>>,
+    made: u64,
+    requests: VecDeque<StoreRequest>,
+    /// Nothing is answered meanwhile.
+    pub(super) held: bool,
+    /// The next commits fail.
+    pub(super) failing: bool,
+    /// Queries fail.
+    pub(super) blind: bool,
+    pub(super) commits: usize,
+    pub(super) queries: usize,
+}
+
+impl FakeStore {
+    pub(super) fn take(&mut self, request: StoreRequest) {
+        self.requests.push_back(request);
+    }
+
+    pub(super) fn answer(&mut self) -> Vec<StoreResponse> {
+        let mut responses = Vec::new();
+        while !self.held
+            && let Some(request) = self.requests.pop_front()
+        {
+            responses.push(match request {
+                StoreRequest::Commit(commit) if self.failing => StoreResponse::Failed {
+                    seq: commit.seq,
+                    fault: StoreFault("disk full".into()),
+                },
+                StoreRequest::Commit(commit) => {
+                    self.commits += 1;
+                    commit.ops.into_iter().for_each(|op| self.apply(op));
+                    StoreResponse::Committed {
+                        seq: commit.seq,
+                        removed: Vec::new(),
+                    }
+                }
+                StoreRequest::Query { id, query } => {
+                    self.queries += 1;
+                    let answer = if self.blind {
+                        Err(StoreFault("unreadable".into()))
+                    } else {
+                        Ok(self.query(query))
+                    };
+                    StoreResponse::Answered { id, answer }
+                }
+            });
+        }
+        responses
+    }
+
+    pub(super) fn add_account(&mut self, jid: &BareJid, role: Role) {
+        let account = Account {
+            jid: jid.clone(),
+            role,
+            enabled: true,
+            credentials: Credentials {},
+            created: Timestamp::default(),
+            last_seen: None,
+        };
+        self.accounts.insert(jid.clone(), account);
+    }
+
+    pub(super) fn has_account(&self, jid: &BareJid) -> bool {
+        self.accounts.contains_key(jid)
+    }
+
+    pub(super) fn account(&self, jid: &BareJid) -> Option<&Account> {
+        self.accounts.get(jid)
+    }
+
+    pub(super) fn contact(&self, of: &BareJid, jid: &BareJid) -> Option<&Contact> {
+        self.rosters
+            .get(of)?
+            .contacts
+            .iter()
+            .find(|contact| contact.jid == *jid)
+    }
+
+    pub(super) fn offline_count(&self, jid: &BareJid) -> usize {
+        self.offline.get(jid).map_or(0, Vec::len)
+    }
+
+    pub(super) fn befriend(&mut self, one: &BareJid, two: &BareJid) {
+        for (of, jid) in [(one, two), (two, one)] {
+            let contact = Contact {
+                jid: jid.clone(),
+                name: None,
+                groups: Vec::new(),
+                subscription: Subscription::Both,
+                pending_out: false,
+                pending_in: None,
+                approved: false,
+                listed: true,
+                version: 1,
+            };
+            self.apply(StoreOp::PutContact {
+                account: of.clone(),
+                contact: Box::new(contact),
+                version: 1,
+            });
+        }
+    }
+
+    fn apply(&mut self, op: StoreOp) {
+        match op {
+            StoreOp::PutAccount(account) => {
+                drop(self.accounts.insert(account.jid.clone(), *account))
+            }
+            StoreOp::RemoveAccount { account } => {
+                self.accounts.remove(&account);
+                self.rosters.remove(&account);
+                self.offline.remove(&account);
+            }
+            StoreOp::LastSeen { account, seen } => {
+                if let Some(account) = self.accounts.get_mut(&account) {
+                    account.last_seen = Some(seen);
+                }
+            }
+            StoreOp::PutContact {
+                account,
+                contact,
+                version,
+            } => {
+                let roster = self.rosters.entry(account).or_default();
+                roster.version = version;
+                roster.contacts.retain(|other| other.jid != contact.jid);
+                roster.contacts.push(*contact);
+            }
+            StoreOp::RemoveContact {
+                account,
+                contact,
+                version,
+            } => {
+                let roster = self.rosters.entry(account).or_default();
+                roster.version = version;
+                roster.contacts.retain(|other| other.jid != contact);
+            }
+            StoreOp::PutOffline {
+                account,
+                message,
+                at,
+            } => {
+                self.made += 1;
+                self.offline
+                    .entry(account)
+                    .or_default()
+                    .push((self.made, at, *message));
+            }
+            StoreOp::RemoveOffline { account, up_to } => {
+                self.offline
+                    .entry(account)
+                    .or_default()
+                    .retain(|(number, _, _)| *number > up_to);
+            }
+            _ => {}
+        }
+    }
+
+    fn query(&self, query: StoreQuery) -> StoreAnswer {
+        match query {
+            StoreQuery::Boot => StoreAnswer::Boot {
+                filters: Vec::new(),
+                owed: Vec::new(),
+            },
+            StoreQuery::Account(jid) => {
+                let counts = AccountCounts {
+                    offline: self.offline_count(&jid) as u32,
+                    owed: self.owed.get(&jid).map_or(0, Vec::len) as u32,
+                    ..AccountCounts::default()
+                };
+                StoreAnswer::Account(self.accounts.get(&jid).cloned().map(Box::new), counts)
+            }
+            StoreQuery::Roster(jid) => {
+                StoreAnswer::Roster(self.rosters.get(&jid).cloned().unwrap_or_default())
+            }
+            StoreQuery::Node(_) => StoreAnswer::Node(None),
+            StoreQuery::Offline {
+                account,
+                after,
+                max,
+            } => StoreAnswer::Offline(page(self.offline.get(&account), after, max)),
+            StoreQuery::Owed {
+                account,
+                after,
+                max,
+            } => StoreAnswer::Owed(page(self.owed.get(&account), after, max)),
+            StoreQuery::AffiliationsOf { .. } => StoreAnswer::Affiliations(Vec::new()),
+            StoreQuery::Accounts { after, max } => {
+                let later = self
+                    .accounts
+                    .values()
+                    .filter(|account| after.as_ref().is_none_or(|after| account.jid > *after));
+                StoreAnswer::Accounts(later.take(max as usize).cloned().collect())
+            }
+            StoreQuery::Totals => StoreAnswer::Totals {
+                accounts: self.accounts.len() as u64,
+                nodes: 0,
+            },
+            other => panic!("not asked of this store: {other:?}"),
+        }
+    }
+}
+
+fn page<A: Clone, B: Clone>(
+    list: Option<&Vec<(u64, A, B)>>,
+    after: u64,
+    max: u32,
+) -> Vec<(u64, A, B)> {
+    let later = list
+        .into_iter()
+        .flatten()
+        .filter(|(number, _, _)| *number > after);
+    later.take(max as usize).cloned().collect()
+}

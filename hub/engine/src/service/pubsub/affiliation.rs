@@ -1,0 +1,74 @@
+//! Owners manage who is what to a node (XEP-0060 §8.9).
+
+use std::collections::HashSet;
+
+use crate::{
+    address::{BareJid, Jid},
+    command::PubsubReply,
+    effect::StoreOp,
+    item::Affiliation,
+    node::NodeId,
+    refusal::{Reason, Refusal},
+    service::{Decision, Directory},
+};
+
+use super::{Asker, Pubsub, answer, change, subscribers::may_stay};
+
+impl Pubsub {
+    pub(super) fn node_affiliations(&self, who: &Asker, id: NodeId) -> Result<Decision, Refusal> {
+        self.managed(who, &id)?;
+        let (_, node) = self.existing(&id)?;
+        let list = node.affiliations.iter();
+        let list = list.map(|(jid, affiliation)| (id.clone(), jid.clone(), *affiliation));
+        Ok(answer(PubsubReply::Affiliations {
+            list: list.collect(),
+            node: Some(id),
+        }))
+    }
+
+    pub(super) fn set_affiliations(
+        &mut self,
+        who: &Asker,
+        id: NodeId,
+        changes: Vec<(BareJid, Affiliation)>,
+        directory: &mut dyn Directory,
+    ) -> Result<Decision, Refusal> {
+        let at = self.managed(who, &id)?;
+        let Some(node) = self.nodes.get_mut(&at) else {
+            return Err(Reason::ItemNotFound.into());
+        };
+        // §8.9.2.4: several words about one entity.
+        let mut seen = HashSet::new();
+        if !changes.iter().all(|(jid, _)| seen.insert(jid)) {
+            return Err(Reason::NotAcceptable.into());
+        }
+        // §8.9.2: a node always has an owner.
+        let stays = node.owners().any(|owner| !seen.contains(owner));
+        let comes = changes
+            .iter()
+            .any(|(_, affiliation)| *affiliation == Affiliation::Owner);
+        if !stays && !comes {
+            return Err(Refusal::new(Reason::NotAcceptable).say("a node needs an owner"));
+        }
+        let mut changed = change(Vec::new());
+        let mut leave: Vec<Jid> = Vec::new();
+        for (jid, affiliation) in changes {
+            if node.affiliation(&jid) == affiliation {
+                continue;
+            }
+            node.set_affiliation(jid.clone(), affiliation);
+            // An outcast hears nothing more, and off the whitelist is off (§4.1, §4.5).
+            if !may_stay(node, &jid) {
+                let theirs = node.subscriptions().map(|one| &one.jid);
+                leave.extend(theirs.filter(|one| one.bare() == jid).cloned());
+            }
+            changed.ops.push(StoreOp::PutAffiliation {
+                at: at.clone(),
+                jid,
+                affiliation,
+            });
+        }
+        self.end_subscriptions(&at, &leave, directory, &mut changed);
+        Ok(Decision::Change(Box::new(changed)))
+    }
+}

@@ -1,0 +1,266 @@
+//! Who wants which nodes: filter subscriptions in a trie of levels, so that resolving one node's subscribers visits the
+//! filters that match it and no others (S15, S16).
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{
+    address::{BareJid, Jid},
+    item::NodeSubscription,
+    mailbox::SubscriptionTag,
+    node::Filter,
+};
+
+/// Everybody subscribed to one filter.
+#[derive(Debug)]
+pub(super) struct Interested {
+    pub(super) filter: Filter,
+    /// The tag of a notification that reaches its receiver through this filter alone.
+    pub(super) tag: Arc<SubscriptionTag>,
+    pub(super) subscriptions: BTreeMap<Jid, NodeSubscription>,
+}
+
+/// All filter subscriptions.
+#[derive(Debug, Default)]
+pub(super) struct Interest {
+    root: Level,
+    len: usize,
+    generation: u64,
+}
+
+#[derive(Debug, Default)]
+struct Level {
+    named: BTreeMap<Box<str>, Level>,
+    plus: Option<Box<Level>>,
+    /// The filter that ends here.
+    here: Option<Box<Interested>>,
+    /// The filter that ends here with `#`.
+    rest: Option<Box<Interested>>,
+}
+
+impl Interest {
+    /// Grows with every change: what was resolved under an older one is stale.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Everything resolved so far is stale: the rules changed.
+    pub(super) fn invalidate(&mut self) {
+        self.generation += 1;
+    }
+
+    /// Number of subscriptions.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Adds or replaces the subscription of its address.
+    pub(super) fn put(&mut self, filter: &Filter, subscription: NodeSubscription) {
+        self.generation += 1;
+        let mut level = &mut self.root;
+        let mut rest = false;
+        for name in filter.levels() {
+            match name {
+                "#" => rest = true,
+                "+" => level = level.plus.get_or_insert_default(),
+                _ => level = level.named.entry(name.into()).or_default(),
+            }
+        }
+        let place = if rest {
+            &mut level.rest
+        } else {
+            &mut level.here
+        };
+        let interested = place.get_or_insert_with(|| {
+            Box::new(Interested {
+                filter: filter.clone(),
+                tag: Arc::new(SubscriptionTag {
+                    subids: Vec::new(),
+                    collection: Some(filter.clone()),
+                }),
+                subscriptions: BTreeMap::new(),
+            })
+        });
+        let before = interested
+            .subscriptions
+            .insert(subscription.jid.clone(), subscription);
+        self.len += usize::from(before.is_none());
+    }
+
+    /// The subscriptions of exactly this filter.
+    pub(super) fn get(&self, filter: &Filter) -> Option<&Interested> {
+        let mut level = &self.root;
+        for name in filter.levels() {
+            match name {
+                "#" => return level.rest.as_deref(),
+                "+" => level = level.plus.as_deref()?,
+                _ => level = level.named.get(name)?,
+            }
+        }
+        level.here.as_deref()
+    }
+
+    /// Removes the subscription of an address.
+    pub(super) fn remove(&mut self, filter: &Filter, jid: &Jid) -> Option<NodeSubscription> {
+        let levels: Vec<&str> = filter.levels().collect();
+        let removed = self.root.remove(&levels, jid)?;
+        self.generation += 1;
+        self.len -= 1;
+        Some(removed)
+    }
+
+    /// Removes every subscription of an account, full addresses included.
+    pub(super) fn remove_account(&mut self, account: &BareJid) {
+        let mut theirs = Vec::new();
+        self.each(&mut |interested| {
+            for jid in interested.subscriptions.keys() {
+                if jid.bare() == *account {
+                    theirs.push((interested.filter.clone(), jid.clone()));
+                }
+            }
+        });
+        for (filter, jid) in theirs {
+            self.remove(&filter, &jid);
+        }
+    }
+
+    /// Visits all filters, in a fixed order.
+    pub(super) fn each(&self, visit: &mut dyn FnMut(&Interested)) {
+        self.root.each(visit);
+    }
+
+    /// Visits the filters that match a node, in a fixed order.
+    pub(super) fn matching<'a>(&'a self, node: &str, visit: &mut dyn FnMut(&'a Interested)) {
+        let names: Vec<&str> = node.split('/').collect();
+        // [MQTT-4.7.2-1]: a wildcard in the first level does not reach names that begin with `$`.
+        self.root.matching(&names, !node.starts_with('$'), visit);
+    }
+}
+
+impl Level {
+    fn is_empty(&self) -> bool {
+        self.named.is_empty() && self.plus.is_none() && self.here.is_none() && self.rest.is_none()
+    }
+
+    fn matching<'a>(
+        &'a self,
+        names: &[&str],
+        wildcards: bool,
+        visit: &mut dyn FnMut(&'a Interested),
+    ) {
+        if wildcards && let Some(rest) = &self.rest {
+            visit(rest);
+        }
+        let Some((name, below)) = names.split_first() else {
+            if let Some(here) = &self.here {
+                visit(here);
+            }
+            return;
+        };
+        if let Some(level) = self.named.get(*name) {
+            level.matching(below, true, visit);
+        }
+        if wildcards && let Some(level) = &self.plus {
+            level.matching(below, true, visit);
+        }
+    }
+
+    fn each(&self, visit: &mut dyn FnMut(&Interested)) {
+        for interested in [&self.here, &self.rest].into_iter().flatten() {
+            visit(interested);
+        }
+        for level in self.named.values().chain(self.plus.as_deref()) {
+            level.each(visit);
+        }
+    }
+
+    /// Removes a subscription, and the levels that held nothing else.
+    fn remove(&mut self, names: &[&str], jid: &Jid) -> Option<NodeSubscription> {
+        let place = match names.split_first() {
+            None => &mut self.here,
+            Some((&"#", _)) => &mut self.rest,
+            Some((&"+", below)) => {
+                let level = self.plus.as_deref_mut()?;
+                let removed = level.remove(below, jid);
+                if level.is_empty() {
+                    self.plus = None;
+                }
+                return removed;
+            }
+            Some((name, below)) => {
+                let level = self.named.get_mut(*name)?;
+                let removed = level.remove(below, jid);
+                if level.is_empty() {
+                    self.named.remove(*name);
+                }
+                return removed;
+            }
+        };
+        let interested = place.as_deref_mut()?;
+        let removed = interested.subscriptions.remove(jid);
+        if interested.subscriptions.is_empty() {
+            *place = None;
+        }
+        removed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::item::SubscriptionState;
+
+    fn filter(text: &str) -> Filter {
+        Filter::parse(text).unwrap()
+    }
+
+    fn subscription(jid: &str) -> NodeSubscription {
+        NodeSubscription {
+            jid: Jid::parse(jid).unwrap(),
+            subid: "s".into(),
+            state: SubscriptionState::Subscribed,
+        }
+    }
+
+    fn matching(interest: &Interest, node: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        interest.matching(node, &mut |one| found.push(one.filter.to_string()));
+        found.sort();
+        found
+    }
+
+    #[test]
+    fn the_trie_finds_what_a_scan_of_all_filters_finds() {
+        let filters = [
+            "#", "+", "+/b", "a/#", "a/+", "a/b", "a/+/c", "$SYS/#", "+/+/#", "a/b/c/#", "/+",
+        ];
+        let mut interest = Interest::default();
+        for text in filters {
+            interest.put(&filter(text), subscription("op@localhost"));
+        }
+        assert_eq!(interest.len(), filters.len());
+        for node in [
+            "a", "a/b", "a/b/c", "a/x", "x", "/x", "$SYS/x", "$SYS", "a/b/c/d", "x/b",
+        ] {
+            let mut scanned: Vec<_> = filters
+                .into_iter()
+                .filter(|text| filter(text).matches(node))
+                .map(String::from)
+                .collect();
+            scanned.sort();
+            assert_eq!(matching(&interest, node), scanned, "{node}");
+        }
+    }
+
+    #[test]
+    fn what_is_removed_leaves_no_level_behind() {
+        let mut interest = Interest::default();
+        for text in ["a/+/c/#", "a/b", "#"] {
+            interest.put(&filter(text), subscription("op@localhost"));
+        }
+        let generation = interest.generation();
+        interest.remove_account(&BareJid::parse("op@localhost").unwrap());
+        assert_eq!(interest.len(), 0);
+        assert!(interest.root.is_empty());
+        assert!(interest.generation() > generation);
+    }
+}

@@ -1,0 +1,359 @@
+//! The pubsub service: nodes, who may do what with them, who hears of them (XEP-0060).
+//!
+//! Implements: XEP-0060 1.30 §5 to §8 (without §6.3, §6.4, §8.6, §8.7, and the access models `authorize`, `presence`
+//! and `roster`), XEP-0248 in the spirit of S17 only.
+//!
+//! Memory is changed at once and the world is told after the commit (S5): [`Pubsub::handle`] decides against committed
+//! plus pending state. What a decision needs of the store it never fetches itself: [`Pubsub::missing`] names the nodes,
+//! the router asks and hands them in by [`Pubsub::loaded`].
+
+mod affiliation;
+mod config;
+mod create;
+mod ids;
+mod interest;
+mod manage;
+mod node;
+mod publish;
+mod read;
+mod recovery;
+mod retract;
+mod rights;
+mod subscribe;
+mod subscribers;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    sync::Arc,
+};
+
+use smallvec::SmallVec;
+
+use crate::{
+    access::{AccessRules, Subject},
+    address::{BareJid, FullJid},
+    class::ClassRules,
+    command::{PubsubAction, PubsubReply, PubsubRequest, Reply},
+    effect::{AccountCounts, StoreOp, Urgency},
+    event::{Event, NodeChange, NodeEvent, What},
+    item::{NodeRecord, NodeSubscription},
+    limits::Limits,
+    message::MessageKind,
+    node::{NodeAddress, NodeId},
+    refusal::{Reason, Refusal},
+    service::{Change, Decision, Delivery, Directory, Notice},
+    time::Now,
+};
+
+use self::{ids::Ids, interest::Interest, node::Node};
+
+pub use self::config::{DEFAULT_ITEMS, ENVELOPE_BYTES};
+
+/// Most names remembered as not existing; then all are forgotten, which costs a question to the store each.
+const ABSENT_MAX: usize = 10_000;
+/// Most removed filter subscriptions kept in case their commit fails.
+const UNDO_MAX: usize = 256;
+
+/// What the service is set to.
+#[derive(Debug)]
+pub struct PubsubSettings {
+    /// Its own address.
+    pub service: BareJid,
+    /// Who may do what.
+    pub access: AccessRules,
+    /// Which items are alarms or state.
+    pub classes: ClassRules,
+    /// The bounds.
+    pub limits: Limits,
+    /// Random and private: names that the hub makes cannot be guessed without it.
+    pub id_secret: [u8; 32],
+}
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub struct Asker {
+    /// The authenticated account, as the rules see it.
+    pub subject: Subject,
+    /// The session; for the operator's socket the service's own address.
+    pub jid: FullJid,
+    /// May do everything: the operator's socket.
+    pub superuser: bool,
+    /// How much the account has already.
+    pub counts: AccountCounts,
+}
+
+/// What the service counts, for `status`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PubsubStatus {
+    /// Nodes in memory.
+    pub nodes_resident: usize,
+    /// Subscriptions of filters.
+    pub filters: usize,
+    /// Items accepted since the start.
+    pub items_published: u64,
+    /// Alarms owed to absent or unacknowledging accounts.
+    pub alarms_owed: u64,
+    /// Times that a node's subscribers were resolved anew.
+    pub audiences_built: u64,
+}
+
+/// The pubsub service of the hub.
+#[derive(Debug)]
+pub struct Pubsub {
+    service: BareJid,
+    rules: Arc<AccessRules>,
+    classes: ClassRules,
+    limits: Limits,
+    ids: Ids,
+    nodes: HashMap<NodeAddress, Node>,
+    /// Names of which the store said that no node has them.
+    absent: HashSet<NodeAddress>,
+    interest: Interest,
+    /// Alarms owed, by account (S9).
+    owed: HashMap<BareJid, u32>,
+    /// Where full addresses are subscribed (S18): nodes and filters.
+    sessions: HashMap<FullJid, BTreeSet<NodeAddress>>,
+    /// Subscriptions of full addresses of nodes whose memory was dropped after a failed commit; they exist nowhere else.
+    stranded: HashMap<NodeAddress, Vec<NodeSubscription>>,
+    /// Filter subscriptions removed lately, should the commit fail: filters are read at the start only.
+    undo: VecDeque<(NodeAddress, NodeSubscription)>,
+    items_published: u64,
+    audiences_built: u64,
+}
+
+impl Pubsub {
+    /// A service without nodes in memory.
+    pub fn new(settings: PubsubSettings) -> Self {
+        Self {
+            service: settings.service,
+            rules: Arc::new(settings.access),
+            classes: settings.classes,
+            limits: settings.limits,
+            ids: Ids::new(settings.id_secret),
+            nodes: HashMap::new(),
+            absent: HashSet::new(),
+            interest: Interest::default(),
+            owed: HashMap::new(),
+            sessions: HashMap::new(),
+            stranded: HashMap::new(),
+            undo: VecDeque::new(),
+            items_published: 0,
+            audiences_built: 0,
+        }
+    }
+
+    /// The address of the service.
+    pub fn service(&self) -> &BareJid {
+        &self.service
+    }
+
+    /// Nodes that must be in memory before [`handle`](Self::handle) may be called with this request; empty means go.
+    pub fn missing(&self, request: &PubsubRequest) -> SmallVec<[NodeAddress; 1]> {
+        let mut missing = SmallVec::new();
+        let Some(node) = node_of(&request.action).filter(|node| !node.is_filter()) else {
+            return missing;
+        };
+        if request.host.is_some() {
+            return missing;
+        }
+        let at = NodeAddress::of_service(node.clone());
+        let known = match self.nodes.get(&at) {
+            // A new subscriber gets the last item, which a retraction may have made unknown.
+            Some(node) if matches!(request.action, PubsubAction::Subscribe { .. }) => {
+                !node.wants_last() || node.last.is_known()
+            }
+            Some(_) => true,
+            None => self.absent.contains(&at),
+        };
+        if !known {
+            missing.push(at);
+        }
+        missing
+    }
+
+    /// Takes what the store knows of a node. `None`: it does not exist, which is remembered until used.
+    pub fn loaded(&mut self, at: NodeAddress, record: Option<NodeRecord>) {
+        match (self.nodes.get_mut(&at), record) {
+            // Memory is newer than any answer; the last item may be what was missing.
+            (Some(node), Some(record)) => node.last.fill(record.last),
+            (Some(_), None) => {}
+            // Deleted while the question was under way.
+            (None, Some(_)) if self.absent.contains(&at) => {}
+            (None, Some(record)) => {
+                let mut node = Node::from_record(record);
+                for subscription in self.stranded.remove(&at).unwrap_or_default() {
+                    node.put_subscription(subscription);
+                }
+                self.nodes.insert(at, node);
+            }
+            (None, None) => {
+                for subscription in self.stranded.remove(&at).unwrap_or_default() {
+                    self.forget_session_at(&subscription, &at);
+                }
+                self.remember_absent(at);
+            }
+        }
+    }
+
+    /// Decides on a request. Memory is changed already when this returns; see [`Decision`].
+    pub fn handle(
+        &mut self,
+        who: &Asker,
+        request: PubsubRequest,
+        directory: &mut dyn Directory,
+        now: Now,
+    ) -> Decision {
+        if request.host.is_some() {
+            // Personal nodes (XEP-0163) come with their own rules; until then no account offers the service.
+            return Decision::Refuse(Reason::ServiceUnavailable.into());
+        }
+        let used = node_of(&request.action).map(|node| NodeAddress::of_service(node.clone()));
+        // Before the decision: what that deletes is remembered anew, against answers of the store that are on their way.
+        if let Some(at) = used {
+            self.absent.remove(&at);
+        }
+        self.decide(who, request.action, directory, now)
+            .unwrap_or_else(Decision::Refuse)
+    }
+
+    fn decide(
+        &mut self,
+        who: &Asker,
+        action: PubsubAction,
+        directory: &mut dyn Directory,
+        now: Now,
+    ) -> Result<Decision, Refusal> {
+        use PubsubAction as A;
+        match action {
+            A::Create { node, config } => self.create(who, node, &config, now),
+            A::GetConfig { node } => self.get_config(who, node),
+            A::Configure { node, config } => self.configure(who, node, &config, directory),
+            A::DefaultConfig => Ok(answer(PubsubReply::Config {
+                node: None,
+                config: Box::new(config::default_config(&self.limits)),
+            })),
+            A::Delete { node, redirect } => self.delete(who, node, redirect, directory),
+            A::Purge { node } => self.purge(who, node, directory),
+            A::Publish {
+                node,
+                items,
+                options,
+            } => self.publish(who, node, items, options, directory, now),
+            A::Retract {
+                node,
+                items,
+                notify,
+            } => self.retract(who, node, items, notify, directory),
+            A::Subscribe { node, jid, options } => {
+                self.subscribe(who, node, jid, options, directory, now)
+            }
+            A::Unsubscribe { node, jid, subid } => {
+                self.unsubscribe(who, node, jid, subid, directory)
+            }
+            A::Items {
+                node,
+                ids,
+                max,
+                subid,
+                page,
+            } => self.items(who, node, ids, max, subid, page),
+            A::Subscriptions { node } => self.own_subscriptions(who, node),
+            A::Affiliations { node } => self.own_affiliations(who, node),
+            A::NodeSubscriptions { node } => self.node_subscriptions(who, node),
+            A::SetSubscriptions { node, changes } => {
+                self.set_subscriptions(who, node, changes, directory, now)
+            }
+            A::NodeAffiliations { node } => self.node_affiliations(who, node),
+            A::SetAffiliations { node, changes } => {
+                self.set_affiliations(who, node, changes, directory)
+            }
+            A::Describe { node } => self.describe(who, node),
+            A::List { node, page } => self.list(who, node, page),
+        }
+    }
+
+    /// The service's counts.
+    pub fn status(&self) -> PubsubStatus {
+        PubsubStatus {
+            nodes_resident: self.nodes.len(),
+            filters: self.interest.len(),
+            items_published: self.items_published,
+            alarms_owed: self.owed.values().copied().map(u64::from).sum(),
+            audiences_built: self.audiences_built,
+        }
+    }
+
+    fn remember_absent(&mut self, at: NodeAddress) {
+        if self.absent.len() >= ABSENT_MAX {
+            self.absent.clear();
+        }
+        self.absent.insert(at);
+    }
+
+    /// The node and its address, or `item-not-found` as every use case has it.
+    fn existing(&self, node: &NodeId) -> Result<(NodeAddress, &Node), Refusal> {
+        let at = NodeAddress::of_service(node.clone());
+        let found = self.nodes.get(&at);
+        found
+            .map(|node| (at, node))
+            .ok_or_else(|| Reason::ItemNotFound.into())
+    }
+}
+
+/// The node that a request is about.
+fn node_of(action: &PubsubAction) -> Option<&NodeId> {
+    use PubsubAction as A;
+    match action {
+        A::Create { node, .. }
+        | A::Subscriptions { node }
+        | A::Affiliations { node }
+        | A::List { node, .. } => node.as_ref(),
+        A::DefaultConfig => None,
+        A::GetConfig { node }
+        | A::Configure { node, .. }
+        | A::Delete { node, .. }
+        | A::Purge { node }
+        | A::Publish { node, .. }
+        | A::Retract { node, .. }
+        | A::Subscribe { node, .. }
+        | A::Unsubscribe { node, .. }
+        | A::Items { node, .. }
+        | A::NodeSubscriptions { node }
+        | A::SetSubscriptions { node, .. }
+        | A::NodeAffiliations { node }
+        | A::SetAffiliations { node, .. }
+        | A::Describe { node } => Some(node),
+    }
+}
+
+fn answer(reply: PubsubReply) -> Decision {
+    Decision::Answer(Reply::Pubsub(Box::new(reply)))
+}
+
+/// A change that is answered `Done`, in the next group commit, and heard by nobody: the fields that differ are set on it.
+fn change(ops: Vec<StoreOp>) -> Change {
+    Change {
+        ops,
+        urgency: Urgency::Group,
+        reply: Ok(Reply::Done),
+        notices: Vec::new(),
+        if_none_removed: None,
+    }
+}
+
+/// A notice of something that happened at a node.
+fn notice(at: &NodeAddress, kind: MessageKind, change: NodeChange, to: Arc<[Delivery]>) -> Notice {
+    let event = NodeEvent {
+        at: at.clone(),
+        kind,
+        change,
+    };
+    Notice {
+        event: Arc::new(Event::new(What::Node(event))),
+        to,
+        delay: None,
+    }
+}

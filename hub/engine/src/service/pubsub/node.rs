@@ -1,0 +1,339 @@
+//! One node in memory: what it is set to, who is what to it, and who hears of it.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use crate::{
+    address::{BareJid, Jid},
+    item::{
+        AccessModel, Affiliation, Item, NodeConfig, NodeRecord, NodeSubscription, SendLastItem,
+        SubscriptionState,
+    },
+    limits::Limits,
+    mailbox::SubscriptionTag,
+    node::{Filter, ItemId, NodeId},
+    service::{Delivery, Directory, Recipient},
+    time::Timestamp,
+};
+
+use super::interest::Interest;
+
+/// Raises remembered of a node, to know a repeated one (S11). A device that reconnects repeats its newest few.
+const RAISES_REMEMBERED: usize = 64;
+/// Retractions remembered while the last item is unknown.
+const RETRACTIONS_REMEMBERED: usize = 64;
+
+/// A node.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) config: NodeConfig,
+    pub(super) creator: BareJid,
+    pub(super) created: Timestamp,
+    /// Everybody with an affiliation other than none; in order, so that what follows from it is the same in every run.
+    pub(super) affiliations: BTreeMap<BareJid, Affiliation>,
+    /// One subscription an address: subscribing again finds the first (XEP-0060 §6.1.6).
+    subscriptions: BTreeMap<Jid, NodeSubscription>,
+    pub(super) last: Last,
+    raised: VecDeque<Raise>,
+    audience: Option<(u64, Audience)>,
+}
+
+/// An alarm as it was raised.
+#[derive(Debug, Clone)]
+pub(super) struct Raise {
+    pub(super) item: Arc<Item>,
+    /// Whom it was owed to then.
+    pub(super) owed_to: Arc<[BareJid]>,
+}
+
+/// The newest item, as far as memory knows it.
+#[derive(Debug)]
+pub(super) enum Last {
+    Known(Option<Arc<Item>>),
+    /// It was retracted; the store knows which one is the newest now, unless that is one of `not`.
+    Unknown {
+        not: Vec<ItemId>,
+    },
+}
+
+impl Last {
+    pub(super) fn is_known(&self) -> bool {
+        matches!(self, Self::Known(_))
+    }
+
+    pub(super) fn item(&self) -> Option<&Arc<Item>> {
+        match self {
+            Self::Known(item) => item.as_ref(),
+            Self::Unknown { .. } => None,
+        }
+    }
+
+    /// Takes the store's answer, unless it was overtaken by a retraction: then it is asked again.
+    pub(super) fn fill(&mut self, item: Option<Arc<Item>>) {
+        if let Self::Unknown { not } = self {
+            let overtaken = not.len() >= RETRACTIONS_REMEMBERED
+                || item.as_ref().is_some_and(|item| not.contains(&item.id));
+            if overtaken {
+                not.clear();
+            } else {
+                *self = Self::Known(item);
+            }
+        }
+    }
+
+    /// Items were retracted.
+    pub(super) fn forget(&mut self, ids: &[ItemId]) {
+        match self {
+            Self::Known(Some(item)) if ids.contains(&item.id) => {
+                *self = Self::Unknown { not: ids.to_vec() };
+            }
+            Self::Known(_) => {}
+            Self::Unknown { not } => {
+                let room = RETRACTIONS_REMEMBERED.saturating_sub(not.len());
+                not.extend(ids.iter().take(room).cloned());
+            }
+        }
+    }
+}
+
+/// Who hears of a node, resolved (S15, S18).
+#[derive(Debug, Clone)]
+pub(super) struct Audience {
+    pub(super) deliveries: Arc<[Delivery]>,
+    /// Accounts among them, which alarms are owed to (S12).
+    pub(super) accounts: Arc<[BareJid]>,
+}
+
+impl Node {
+    pub(super) fn new(config: NodeConfig, creator: BareJid, created: Timestamp) -> Self {
+        Self {
+            config,
+            affiliations: [(creator.clone(), Affiliation::Owner)].into(),
+            creator,
+            created,
+            subscriptions: BTreeMap::new(),
+            last: Last::Known(None),
+            raised: VecDeque::new(),
+            audience: None,
+        }
+    }
+
+    pub(super) fn from_record(record: NodeRecord) -> Self {
+        let key = |subscription: NodeSubscription| (subscription.jid.clone(), subscription);
+        Self {
+            config: record.config,
+            creator: record.creator,
+            created: record.created,
+            affiliations: record.affiliations.into_iter().collect(),
+            subscriptions: record.subscriptions.into_iter().map(key).collect(),
+            last: Last::Known(record.last),
+            raised: VecDeque::new(),
+            audience: None,
+        }
+    }
+
+    pub(super) fn affiliation(&self, jid: &BareJid) -> Affiliation {
+        self.affiliations.get(jid).copied().unwrap_or_default()
+    }
+
+    pub(super) fn set_affiliation(&mut self, jid: BareJid, affiliation: Affiliation) {
+        self.audience = None;
+        if affiliation == Affiliation::None {
+            self.affiliations.remove(&jid);
+        } else {
+            self.affiliations.insert(jid, affiliation);
+        }
+    }
+
+    pub(super) fn set_config(&mut self, config: NodeConfig) {
+        self.audience = None;
+        self.config = config;
+    }
+
+    pub(super) fn owners(&self) -> impl Iterator<Item = &BareJid> {
+        let owner =
+            |(_, affiliation): &(&BareJid, &Affiliation)| **affiliation == Affiliation::Owner;
+        self.affiliations.iter().filter(owner).map(|(jid, _)| jid)
+    }
+
+    pub(super) fn subscriptions(&self) -> impl Iterator<Item = &NodeSubscription> {
+        self.subscriptions.values()
+    }
+
+    pub(super) fn subscription(&self, jid: &Jid) -> Option<&NodeSubscription> {
+        self.subscriptions.get(jid)
+    }
+
+    pub(super) fn put_subscription(&mut self, subscription: NodeSubscription) {
+        self.audience = None;
+        self.subscriptions
+            .insert(subscription.jid.clone(), subscription);
+    }
+
+    pub(super) fn remove_subscription(&mut self, jid: &Jid) -> Option<NodeSubscription> {
+        let removed = self.subscriptions.remove(jid)?;
+        self.audience = None;
+        Some(removed)
+    }
+
+    /// Whether an address is subscribed here (`publish_model = subscribers`).
+    pub(super) fn is_subscribed(&self, jid: &Jid) -> bool {
+        self.subscriptions
+            .get(jid)
+            .is_some_and(|one| one.state == SubscriptionState::Subscribed)
+    }
+
+    /// Whether a new subscriber is sent the last item (XEP-0060 §6.1.7).
+    pub(super) fn wants_last(&self) -> bool {
+        self.config.persist_items
+            && self.config.deliver_notifications
+            && self.config.send_last_published_item != SendLastItem::Never
+    }
+
+    /// How many items are kept.
+    pub(super) fn keep(&self, limits: &Limits) -> u32 {
+        let bound = u32::try_from(limits.items_per_node).unwrap_or(u32::MAX);
+        self.config.max_items.min(bound)
+    }
+
+    /// The alarm with this id that the same account raised before (S11).
+    pub(super) fn raise(&self, publisher: &BareJid, id: &ItemId) -> Option<Raise> {
+        let same = |item: &Item| item.id == *id && item.publisher.bare() == *publisher;
+        let known = self.raised.iter().find(|raise| same(&raise.item));
+        known.cloned().or_else(|| {
+            // Read from the store, so all of it is committed and nobody needs to be named again.
+            let last = self.last.item().filter(|item| same(item))?;
+            Some(Raise {
+                item: Arc::clone(last),
+                owed_to: Arc::new([]),
+            })
+        })
+    }
+
+    pub(super) fn remember_raise(&mut self, raise: Raise) {
+        if self.raised.len() >= RAISES_REMEMBERED {
+            self.raised.pop_front();
+        }
+        self.raised.push_back(raise);
+    }
+
+    /// Forgets the raises of items that are gone, and returns them.
+    pub(super) fn forget_raises(&mut self, gone: impl Fn(&ItemId) -> bool) -> Vec<Raise> {
+        let (gone, kept) = self
+            .raised
+            .drain(..)
+            .partition::<Vec<_>, _>(|raise| gone(&raise.item.id));
+        self.raised = kept.into();
+        gone
+    }
+
+    /// Whether the node may leave memory: full addresses are subscribed nowhere else.
+    pub(super) fn is_evictable(&self) -> bool {
+        self.subscriptions.keys().all(Jid::is_bare)
+    }
+
+    /// Who hears of this node now; resolved anew only if something changed since. `built` counts that.
+    pub(super) fn audience(
+        &mut self,
+        name: &NodeId,
+        interest: &Interest,
+        directory: &mut dyn Directory,
+        built: &mut u64,
+    ) -> Audience {
+        match &self.audience {
+            Some((generation, audience)) if *generation == interest.generation() => {
+                audience.clone()
+            }
+            _ => {
+                *built += 1;
+                let audience = self.resolve(name, interest, directory);
+                self.audience = Some((interest.generation(), audience.clone()));
+                audience
+            }
+        }
+    }
+
+    fn resolve(
+        &self,
+        name: &NodeId,
+        interest: &Interest,
+        directory: &mut dyn Directory,
+    ) -> Audience {
+        let mut heard: BTreeMap<&Jid, Through<'_>> = BTreeMap::new();
+        for (jid, subscription) in &self.subscriptions {
+            if subscription.state == SubscriptionState::Subscribed {
+                heard
+                    .entry(jid)
+                    .or_default()
+                    .subids
+                    .push(&subscription.subid);
+            }
+        }
+        interest.matching(name.as_str(), &mut |interested| {
+            for (jid, subscription) in &interested.subscriptions {
+                if self.is_open_to(&jid.bare()) {
+                    let through = heard.entry(jid).or_default();
+                    through.subids.push(&subscription.subid);
+                    through
+                        .filter
+                        .get_or_insert((&interested.filter, &interested.tag));
+                }
+            }
+        });
+        let mut deliveries = Vec::with_capacity(heard.len());
+        let mut accounts = Vec::new();
+        for (jid, through) in heard {
+            let to = match jid.as_full() {
+                Some(full) => directory.session(&full).map(Recipient::Session),
+                None => {
+                    let bare = jid.bare();
+                    let account = directory.account(&bare);
+                    accounts.push(bare);
+                    Some(Recipient::Account(account))
+                }
+            };
+            if let Some(to) = to {
+                let tag = through.tag();
+                deliveries.push(Delivery { to, tag });
+            }
+        }
+        Audience {
+            deliveries: deliveries.into(),
+            accounts: accounts.into(),
+        }
+    }
+
+    /// S15: a filter never reaches a node whose access model is not open, unless the account is affiliated.
+    fn is_open_to(&self, account: &BareJid) -> bool {
+        match self.affiliation(account) {
+            Affiliation::Owner | Affiliation::Publisher | Affiliation::Member => true,
+            Affiliation::Outcast => false,
+            Affiliation::None | Affiliation::PublishOnly => {
+                self.config.access_model == AccessModel::Open
+            }
+        }
+    }
+}
+
+/// Through which subscriptions one address hears of a node.
+#[derive(Default)]
+struct Through<'a> {
+    subids: Vec<&'a str>,
+    filter: Option<(&'a Filter, &'a Arc<SubscriptionTag>)>,
+}
+
+impl Through<'_> {
+    /// Nothing to say for one plain subscription; the shared tag for one filter; identifiers where there are several
+    /// (XEP-0060 §12.20).
+    fn tag(&self) -> Option<Arc<SubscriptionTag>> {
+        if self.subids.len() < 2 {
+            return self.filter.map(|(_, tag)| Arc::clone(tag));
+        }
+        Some(Arc::new(SubscriptionTag {
+            subids: self.subids.iter().map(|&subid| subid.into()).collect(),
+            collection: self.filter.map(|(filter, _)| filter.clone()),
+        }))
+    }
+}

@@ -1,0 +1,246 @@
+//! What comes from outside requests: the start, failed commits, sessions and accounts that end, new rules.
+
+use crate::{
+    access::{AccessRules, Subject},
+    address::{BareJid, FullJid, Jid},
+    class::ClassRules,
+    effect::StoreOp,
+    item::{Affiliation, NodeSubscription, SubscriptionState},
+    limits::Limits,
+    message::MessageKind,
+    node::{Filter, NodeAddress},
+    service::{Change, Directory},
+};
+
+use super::{
+    Pubsub, change,
+    node::Raise,
+    notice,
+    rights::Rights,
+    subscribe::{Place, alone, filter_address, recipient, told_of},
+};
+
+impl Pubsub {
+    /// Takes what must be known from the start: all filter subscriptions, and how many alarms each account is owed.
+    pub fn boot(
+        &mut self,
+        filters: Vec<(NodeAddress, NodeSubscription)>,
+        owed: Vec<(BareJid, u32)>,
+        directory: &mut dyn Directory,
+    ) {
+        for (at, subscription) in filters {
+            if let Ok(filter) = Filter::of(&at.node) {
+                directory.account(&subscription.jid.bare());
+                self.interest.put(&filter, subscription);
+            }
+        }
+        self.owed = owed.into_iter().collect();
+    }
+
+    /// S5: forgets what these operations had already changed in memory; it is loaded again when it is needed.
+    pub fn commit_failed(&mut self, ops: &[StoreOp]) {
+        for op in ops {
+            match op {
+                StoreOp::PutSubscription { at, subscription } if at.node.is_filter() => {
+                    if let Ok(filter) = Filter::of(&at.node) {
+                        self.interest.remove(&filter, &subscription.jid);
+                    }
+                }
+                StoreOp::RemoveSubscription { at, subid } if at.node.is_filter() => {
+                    let removed = |(place, one): &(NodeAddress, NodeSubscription)| {
+                        place == at && one.subid == *subid
+                    };
+                    if let Some(index) = self.undo.iter().position(removed)
+                        && let Some((_, subscription)) = self.undo.remove(index)
+                        && let Ok(filter) = Filter::of(&at.node)
+                    {
+                        self.interest.put(&filter, subscription);
+                    }
+                }
+                StoreOp::PutNode { at, .. }
+                | StoreOp::RemoveNode { at }
+                | StoreOp::PutAffiliation { at, .. }
+                | StoreOp::PutSubscription { at, .. }
+                | StoreOp::RemoveSubscription { at, .. }
+                | StoreOp::PutItem { at, .. }
+                | StoreOp::RemoveItems { at, .. }
+                | StoreOp::TrimItems { at, .. } => self.forget(at),
+                StoreOp::PutOwed { account, at, .. } => {
+                    self.forget(at);
+                    self.owed_removed(account, 1);
+                }
+                StoreOp::RemoveOwed { account, .. } => {
+                    *self.owed.entry(account.clone()).or_default() += 1;
+                }
+                StoreOp::PutAccount(_)
+                | StoreOp::RemoveAccount { .. }
+                | StoreOp::LastSeen { .. }
+                | StoreOp::PutContact { .. }
+                | StoreOp::RemoveContact { .. }
+                | StoreOp::PutOffline { .. }
+                | StoreOp::RemoveOffline { .. } => {}
+            }
+        }
+    }
+
+    /// Alarms of an account were acknowledged, or otherwise stopped being owed.
+    pub fn owed_removed(&mut self, account: &BareJid, count: u32) {
+        if let Some(owed) = self.owed.get_mut(account) {
+            *owed = owed.saturating_sub(count);
+            if *owed == 0 {
+                self.owed.remove(account);
+            }
+        }
+    }
+
+    /// Alarms were retracted or their node deleted: the store owes them to nobody any more. Of raises that are no longer
+    /// remembered the count stays too high until the next start, which errs to the side of refusing.
+    pub(super) fn no_longer_owed(&mut self, raises: Vec<Raise>) {
+        for raise in raises {
+            for account in raise.owed_to.iter() {
+                self.owed_removed(account, 1);
+            }
+        }
+    }
+
+    /// S18: the subscriptions of a full address end with its session. They were never stored, and nobody is told.
+    pub fn session_ended(&mut self, jid: &FullJid) {
+        for at in self.sessions.remove(jid).unwrap_or_default() {
+            if at.node.is_filter() {
+                if let Ok(filter) = Filter::of(&at.node) {
+                    self.interest.remove(&filter, jid.as_jid());
+                }
+            } else if let Some(node) = self.nodes.get_mut(&at) {
+                node.remove_subscription(jid.as_jid());
+            }
+            if let Some(stranded) = self.stranded.get_mut(&at) {
+                stranded.retain(|one| one.jid != *jid.as_jid());
+                if stranded.is_empty() {
+                    self.stranded.remove(&at);
+                }
+            }
+        }
+    }
+
+    /// The account is gone: all that memory holds of it goes too. The store removes its own with the account.
+    pub fn account_removed(&mut self, account: &BareJid) {
+        let theirs = self.sessions.keys().filter(|full| full.bare() == *account);
+        for session in theirs.cloned().collect::<Vec<_>>() {
+            self.session_ended(&session);
+        }
+        self.interest.remove_account(account);
+        self.owed.remove(account);
+        self.undo.retain(|(_, one)| one.jid.bare() != *account);
+        for node in self.nodes.values_mut() {
+            node.remove_subscription(account.as_jid());
+            if node.affiliation(account) != Affiliation::None {
+                node.set_affiliation(account.clone(), Affiliation::None);
+            }
+        }
+    }
+
+    /// New rules and bounds (SIGHUP). Live subscriptions that they forbid end, and their subscribers are told (S13).
+    /// `roles` says what an account is; `None`, it is not known now, leaves its subscriptions alone.
+    pub fn set_rules(
+        &mut self,
+        access: AccessRules,
+        classes: ClassRules,
+        limits: Limits,
+        roles: &dyn Fn(&BareJid) -> Option<Subject>,
+        directory: &mut dyn Directory,
+    ) -> Vec<Change> {
+        self.rules = access.into();
+        self.classes = classes;
+        self.limits = limits;
+        self.interest.invalidate();
+        let mut changes = self.end_forbidden_filters(roles, directory);
+        let mut places: Vec<NodeAddress> = self.nodes.keys().cloned().collect();
+        places.sort();
+        for at in places {
+            changes.extend(self.recheck(&at, roles, directory));
+        }
+        changes
+    }
+
+    /// Ends what the rules forbid among the subscriptions of one node: for nodes that were not in memory when the rules
+    /// changed, after they are [`loaded`](Self::loaded).
+    pub fn recheck(
+        &mut self,
+        at: &NodeAddress,
+        roles: &dyn Fn(&BareJid) -> Option<Subject>,
+        directory: &mut dyn Directory,
+    ) -> Option<Change> {
+        let node = self.nodes.get(at)?;
+        let forbidden = |jid: &Jid| {
+            roles(&jid.bare()).is_some_and(|subject| {
+                let rights = Rights::of_subject(&self.rules, &subject);
+                rights.may_read(&at.node, node).is_err()
+            })
+        };
+        let ended: Vec<Jid> = node
+            .subscriptions()
+            .map(|one| one.jid.clone())
+            .filter(forbidden)
+            .collect();
+        if ended.is_empty() {
+            return None;
+        }
+        let mut ending = change(Vec::new());
+        self.end_subscriptions(at, &ended, directory, &mut ending);
+        Some(ending)
+    }
+
+    fn end_forbidden_filters(
+        &mut self,
+        roles: &dyn Fn(&BareJid) -> Option<Subject>,
+        directory: &mut dyn Directory,
+    ) -> Vec<Change> {
+        let mut forbidden: Vec<(Filter, NodeSubscription)> = Vec::new();
+        self.interest.each(&mut |interested| {
+            for (jid, subscription) in &interested.subscriptions {
+                let may = roles(&jid.bare())
+                    .is_none_or(|subject| self.rules.on_filter(&subject, &interested.filter));
+                if !may {
+                    forbidden.push((interested.filter.clone(), subscription.clone()));
+                }
+            }
+        });
+        let mut changes = Vec::new();
+        for (filter, subscription) in forbidden {
+            let Ok(at) = filter_address(&filter) else {
+                continue;
+            };
+            let mut ending = change(Vec::new());
+            self.leave(&Place::Filter(filter), &subscription.jid, &mut ending);
+            if let Some(to) = recipient(&subscription.jid, directory) {
+                let ended = NodeSubscription {
+                    state: SubscriptionState::None,
+                    ..subscription
+                };
+                let told = told_of(&ended);
+                ending
+                    .notices
+                    .push(notice(&at, MessageKind::Headline, told, alone(to)));
+            }
+            changes.push(ending);
+        }
+        changes
+    }
+
+    /// Drops a node from memory if nothing lives there alone; whether a commit of it is under way is the caller's to know.
+    pub fn evict(&mut self, at: &NodeAddress) -> bool {
+        let may = self.nodes.get(at).is_some_and(|node| node.is_evictable());
+        may && self.nodes.remove(at).is_some()
+    }
+
+    fn forget(&mut self, at: &NodeAddress) {
+        self.absent.remove(at);
+        if let Some(node) = self.nodes.remove(at) {
+            let of_sessions = node.subscriptions().filter(|one| !one.jid.is_bare());
+            let of_sessions: Vec<_> = of_sessions.cloned().collect();
+            if !of_sessions.is_empty() {
+                self.stranded.insert(at.clone(), of_sessions);
+            }
+        }
+    }
+}

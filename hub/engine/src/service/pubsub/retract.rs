@@ -1,0 +1,77 @@
+//! Retracting items (XEP-0060 §7.2).
+
+use crate::{
+    access::Action,
+    effect::StoreOp,
+    event::NodeChange,
+    node::{ItemId, NodeAddress, NodeId},
+    refusal::{Detail, Reason, Refusal},
+    service::{Decision, Directory},
+};
+
+use super::{Asker, Pubsub, change, notice, rights::Rights};
+
+impl Pubsub {
+    pub(super) fn retract(
+        &mut self,
+        who: &Asker,
+        id: NodeId,
+        items: Vec<ItemId>,
+        notify: bool,
+        directory: &mut dyn Directory,
+    ) -> Result<Decision, Refusal> {
+        let at = NodeAddress::of_service(id);
+        let rights = Rights::new(&self.rules, who);
+        rights.not_denied(Action::Publish, &at.node)?;
+        let node = self
+            .nodes
+            .get_mut(&at)
+            .ok_or(Refusal::new(Reason::ItemNotFound))?;
+        if !rights.may_retract_any(&at.node, node) {
+            // Whoever may only publish may take back their own. The publisher of the newest item is known here; that of an
+            // older one is not, and guessing in the asker's favour would let others' items be removed.
+            let own = |id: &ItemId| {
+                node.last
+                    .item()
+                    .is_some_and(|last| last.id == *id && last.publisher.bare() == who.subject.jid)
+            };
+            rights.may_publish(&at.node, node)?;
+            if !items.iter().all(own) {
+                return Err(Reason::Forbidden.into());
+            }
+        }
+        // §7.2.3.5
+        if !node.config.persist_items {
+            return Err(Refusal::new(Reason::FeatureNotImplemented)
+                .because(Detail::Unsupported("persistent-items")));
+        }
+        // §7.2.3.4
+        if items.is_empty() {
+            return Err(Refusal::new(Reason::BadRequest).because(Detail::ItemRequired));
+        }
+        node.last.forget(&items);
+        let gone = node.forget_raises(|id| items.contains(id));
+        let mut retracted = change(vec![StoreOp::RemoveItems {
+            at: at.clone(),
+            ids: items.clone(),
+        }]);
+        // §7.2.3.2, known only when the store has looked.
+        retracted.if_none_removed = Some(Reason::ItemNotFound.into());
+        // §7.2.2.1: the asker's `notify`, else the node's own option.
+        if node.config.deliver_notifications && (notify || node.config.notify_retract) {
+            let audience = node.audience(
+                &at.node,
+                &self.interest,
+                directory,
+                &mut self.audiences_built,
+            );
+            let kind = node.config.notification_type;
+            let told = NodeChange::Retracted(items);
+            retracted
+                .notices
+                .push(notice(&at, kind, told, audience.deliveries));
+        }
+        self.no_longer_owed(gone);
+        Ok(Decision::Change(Box::new(retracted)))
+    }
+}

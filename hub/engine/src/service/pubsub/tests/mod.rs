@@ -1,0 +1,8 @@
+//! The use cases of XEP-0060 and the rules of semantics.md, through the service and a store of one page.
+
+mod rules;
+mod s5_entity;
+mod s6_subscriber;
+mod s7_publisher;
+mod s8_owner;
+mod world;

@@ -1,0 +1,95 @@
+//! Service discovery of the hub and of accounts.
+//!
+//! Implements: XEP-0030 2.5.0 §3 info, §4 items; XEP-0128 1.0.1 (the hub's software as a form, XEP-0232).
+//! Not: nodes of the hub itself; those of the pubsub service are in `pubsub`.
+
+use crate::{
+    address::BareJid,
+    message::Resource,
+    xmpp::{namespace as ns, xml::Writer},
+};
+
+/// What the hub does for its own domain. Each is answered somewhere in `session`, or kept by the router.
+const HUB_FEATURES: &[&str] = &[
+    ns::DISCO_INFO,
+    ns::DISCO_ITEMS,
+    ns::LAST,
+    ns::MSG_OFFLINE,
+    ns::PING,
+    ns::REGISTER,
+    ns::ROSTER,
+    ns::TIME,
+    ns::VERSION,
+];
+
+/// What may be asked of an account.
+const ACCOUNT_FEATURES: &[&str] = &[ns::DISCO_INFO, ns::DISCO_ITEMS, ns::LAST, ns::MSG_OFFLINE];
+
+/// FORM_TYPE of XEP-0232.
+const SOFTWARE_INFO: &str = "urn:xmpp:dataforms:softwareinfo";
+
+/// Writes what the hub is.
+pub fn write_hub_info(software: &str, version: &str, w: &mut Writer<'_>) {
+    w.open("query").attr("xmlns", ns::DISCO_INFO);
+    write_identity("server", "im", Some(software), w);
+    for feature in HUB_FEATURES {
+        write_feature(feature, w);
+    }
+    w.open("x")
+        .attr("xmlns", ns::DATA_FORM)
+        .attr("type", "result");
+    for (var, kind, value) in [
+        ("FORM_TYPE", Some("hidden"), SOFTWARE_INFO),
+        ("software", None, software),
+        ("software_version", None, version),
+    ] {
+        w.open("field").attr("var", var).attr_opt("type", kind);
+        w.element("value", value).close("field");
+    }
+    w.close("x").close("query");
+}
+
+/// Writes what belongs to the hub: its pubsub service.
+pub fn write_hub_items(service: &BareJid, w: &mut Writer<'_>) {
+    w.open("query").attr("xmlns", ns::DISCO_ITEMS);
+    w.open("item")
+        .attr("jid", service.as_str())
+        .attr("name", "Publish-subscribe")
+        .close("item");
+    w.close("query");
+}
+
+/// Writes what an account is.
+pub fn write_account_info(w: &mut Writer<'_>) {
+    w.open("query").attr("xmlns", ns::DISCO_INFO);
+    write_identity("account", "registered", None, w);
+    for feature in ACCOUNT_FEATURES {
+        write_feature(feature, w);
+    }
+    w.close("query");
+}
+
+/// Writes what belongs to an account: its resources, to those who may know.
+pub fn write_account_items(resources: &[Resource], w: &mut Writer<'_>) {
+    w.open("query").attr("xmlns", ns::DISCO_ITEMS);
+    for resource in resources {
+        w.open("item")
+            .attr("jid", resource.jid.as_str())
+            .close("item");
+    }
+    w.close("query");
+}
+
+/// Writes one identity.
+pub fn write_identity(category: &str, kind: &str, name: Option<&str>, w: &mut Writer<'_>) {
+    w.open("identity")
+        .attr("category", category)
+        .attr("type", kind)
+        .attr_opt("name", name)
+        .close("identity");
+}
+
+/// Writes one feature.
+pub fn write_feature(var: &str, w: &mut Writer<'_>) {
+    w.open("feature").attr("var", var).close("feature");
+}

@@ -1,0 +1,92 @@
+//! Notifications: the part that all receivers share, and the headers of one delivery (S23).
+//!
+//! Implements: XEP-0060 1.30 §4.3, §7.1.2.1, §7.2.2.1, §8.2.6, §8.4.2, §8.5.2, §8.8.4, §12.20; XEP-0131 1.2 §3.
+
+use bytes::Bytes;
+
+use crate::{
+    event::{NodeChange, NodeEvent},
+    mailbox::SubscriptionTag,
+    xmpp::{data_form::Purpose, namespace as ns, xml::Writer},
+};
+
+use super::{form::write_config, reply::subscription_name};
+
+/// The `<event/>` of a notification, self-contained in its namespaces.
+pub fn render_event(event: &NodeEvent) -> Bytes {
+    const ENVELOPE: usize = 160;
+    let payload = match &event.change {
+        NodeChange::Published { item, .. } => item.payload.as_ref().map_or(0, |p| p.bytes.len()),
+        _ => 0,
+    };
+    let mut out = Vec::with_capacity(ENVELOPE + event.at.node.as_str().len() + payload);
+    let mut w = Writer::new(&mut out);
+    w.open("event").attr("xmlns", ns::PUBSUB_EVENT);
+    write_change(event, &mut w);
+    w.close("event");
+    out.into()
+}
+
+fn write_change(event: &NodeEvent, w: &mut Writer<'_>) {
+    let node = event.at.node.as_str();
+    match &event.change {
+        NodeChange::Published { item, payload } => {
+            w.open("items").attr("node", node);
+            w.open("item").attr("id", item.id.as_str());
+            if let Some(content) = item.payload.as_ref().filter(|_| *payload) {
+                w.raw(&content.bytes);
+            }
+            w.close("item").close("items");
+        }
+        NodeChange::Retracted(ids) => {
+            w.open("items").attr("node", node);
+            for id in ids {
+                w.open("retract").attr("id", id.as_str()).close("retract");
+            }
+            w.close("items");
+        }
+        NodeChange::Purged => {
+            w.open("purge").attr("node", node).close("purge");
+        }
+        NodeChange::Deleted { redirect } => {
+            w.open("delete").attr("node", node);
+            if let Some(uri) = redirect {
+                w.open("redirect").attr("uri", uri).close("redirect");
+            }
+            w.close("delete");
+        }
+        NodeChange::Configured(config) => {
+            w.open("configuration").attr("node", node);
+            if let Some(config) = config {
+                write_config(config, Purpose::Result, w);
+            }
+            w.close("configuration");
+        }
+        NodeChange::Subscription { jid, state, subid } => {
+            w.open("subscription")
+                .attr("node", node)
+                .attr("jid", jid.as_str())
+                .attr_opt("subid", subid.as_deref())
+                .attr("subscription", subscription_name(*state))
+                .close("subscription");
+        }
+    }
+}
+
+/// The headers of one delivery: through which subscriptions it came, if that must be said (§12.20, S17).
+pub fn render_headers(tag: &SubscriptionTag, out: &mut Vec<u8>) {
+    if tag.collection.is_none() && tag.subids.is_empty() {
+        return;
+    }
+    let mut w = Writer::new(out);
+    w.open("headers").attr("xmlns", ns::SHIM);
+    if let Some(filter) = &tag.collection {
+        w.open("header").attr("name", "Collection");
+        w.text(filter.as_str()).close("header");
+    }
+    for subid in &tag.subids {
+        w.open("header").attr("name", "SubID");
+        w.text(subid).close("header");
+    }
+    w.close("headers");
+}

@@ -1,0 +1,113 @@
+//! What the mailbox brings, written for the peer.
+//!
+//! Implements: the answers to `queries`; RFC 6121 §8.5.3 deliveries, §2.1.6 roster pushes; XEP-0203 delays; S23.
+//!
+//! What all receivers of an event share is rendered once and kept in the event; here only the envelope is added, straight
+//! into the connection's buffer.
+
+use crate::{
+    address::Jid,
+    command::{Answer, Reply},
+    event::{Event, What},
+    mailbox::{Addressed, SubscriptionTag},
+    message::Iq,
+    time::Timestamp,
+    xmpp::{
+        disco, last, message, presence, roster,
+        stanza::{StanzaName, open_result, write_error},
+        xml::Writer,
+    },
+};
+
+use super::{asked::Asked, bound::Bound, service, shared::Surroundings};
+
+impl Bound {
+    /// Writes the answer to one of the session's commands.
+    pub(super) fn answer(&mut self, answer: &Answer, out: &mut Vec<u8>) {
+        let asked = Asked::of(&answer.token);
+        if asked == Asked::Nothing {
+            return;
+        }
+        self.owed = self.owed.saturating_sub(1);
+        let id = &*answer.token.id;
+        let from = answer.token.to.as_ref().map(Jid::as_str);
+        let to = Some(self.jid.as_str());
+        let reply = match &answer.result {
+            Ok(reply) => reply,
+            Err(refusal) => {
+                return write_error(StanzaName::Iq, Some(id), from, to, refusal, out);
+            }
+        };
+        let mut w = Writer::new(out);
+        open_result(&mut w, id, from, to);
+        match (asked, reply) {
+            (Asked::Roster, Reply::Roster { contacts, .. }) => {
+                roster::write(contacts.as_deref(), None, &mut w);
+            }
+            (Asked::RosterVersioned, Reply::Roster { contacts, version }) => {
+                roster::write(contacts.as_deref(), Some(version), &mut w);
+            }
+            (Asked::Activity, Reply::Activity { seconds, status }) => {
+                last::write(*seconds, status.as_deref(), &mut w);
+            }
+            (Asked::AccountInfo, Reply::Described { .. }) => disco::write_account_info(&mut w),
+            (Asked::AccountItems, Reply::Described { resources, .. }) => {
+                disco::write_account_items(resources, &mut w);
+            }
+            (Asked::Pubsub | Asked::PubsubOwner, Reply::Pubsub(reply)) => {
+                w.finish_tag();
+                service::write_reply(reply, asked, from, out);
+                Writer::new(out).close("iq");
+                return;
+            }
+            // What was asked is done, and there is nothing to tell.
+            _ => {}
+        }
+        w.close("iq");
+    }
+
+    /// Writes an event.
+    pub(super) fn event(
+        &mut self,
+        event: &Event,
+        addressed: Addressed,
+        tag: Option<&SubscriptionTag>,
+        delay: Option<Timestamp>,
+        around: &Surroundings,
+        out: &mut Vec<u8>,
+    ) {
+        let delay = delay.map(|at| (&around.shared.domain, at));
+        let id = match event.what {
+            What::Roster(_) => self.next_id(),
+            _ => String::new(),
+        };
+        let to = match addressed {
+            Addressed::Bare => self.bare_text(),
+            Addressed::Full => self.jid.as_str(),
+        };
+        match &event.what {
+            What::Message(message) => message::write(message, to, delay, out),
+            What::Iq(iq) => write_iq(iq, to, out),
+            What::Presence(_) => {
+                presence::write(event.xmpp(presence::render_shared), to, delay, out);
+            }
+            What::Subscription(stanza) => presence::write_handshake(stanza, out),
+            What::Roster(push) => {
+                roster::write_push(push, self.versions, &id, self.jid.as_str(), out);
+            }
+            What::Node(node) => service::write_event(event, node, to, tag, delay, around, out),
+        }
+    }
+}
+
+fn write_iq(iq: &Iq, to: &str, out: &mut Vec<u8>) {
+    Writer::new(out)
+        .open("iq")
+        .attr("to", to)
+        .attr("from", iq.from.as_str())
+        .attr("type", iq.kind.name())
+        .attr("id", &iq.id)
+        .attr_opt("xml:lang", iq.lang.as_deref())
+        .raw(&iq.content)
+        .close("iq");
+}

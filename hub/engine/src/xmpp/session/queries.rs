@@ -1,0 +1,320 @@
+//! IQs that the hub answers: for itself, for its pubsub service, for the accounts of its domain.
+//!
+//! Implements: RFC 6120 §8.4, §10.3.3, §10.5.3; RFC 6121 §2 roster, §8.5.2.1.3 what is answered on behalf of an account;
+//! RFC 3921 §3 session; XEP-0012, 0030, 0077, 0092, 0199, 0202 by their files.
+
+use crate::{
+    address::Jid,
+    command::Command,
+    message::IqKind,
+    refusal::{Reason, Refusal},
+    time::Now,
+    xmpp::{
+        disco, last, namespace as ns,
+        output::Output,
+        register, roster,
+        stanza::{Stanza, open_result},
+        time, version,
+        xml::{Element, Writer},
+    },
+};
+
+use super::{
+    asked::Asked,
+    bound::{Bound, Target},
+    registration::derivation,
+    service,
+    shared::Surroundings,
+};
+
+/// A get or set with its one child.
+pub(super) struct Request<'s, 't> {
+    pub(super) stanza: &'s Stanza<'t>,
+    pub(super) child: Element<'t>,
+    pub(super) kind: IqKind,
+    pub(super) to: Option<Jid>,
+}
+
+impl Request<'_, '_> {
+    /// For what can only be asked, not set, or the other way round.
+    fn only(&self, kind: IqKind) -> Result<(), Refusal> {
+        if self.kind == kind {
+            Ok(())
+        } else {
+            Err(Reason::NotAllowed.into())
+        }
+    }
+
+    /// XEP-0030 §3.2: neither the hub nor an account has info nodes.
+    fn no_node(&self) -> Result<(), Refusal> {
+        self.only(IqKind::Get)?;
+        match self.child.attr("node") {
+            None | Some("") => Ok(()),
+            Some(_) => Err(Reason::ItemNotFound.into()),
+        }
+    }
+}
+
+impl Bound {
+    pub(super) fn query(
+        &mut self,
+        request: Request<'_, '_>,
+        target: Target,
+        around: &mut Surroundings,
+        now: Now,
+        out: &mut Output,
+    ) -> Result<(), Refusal> {
+        match target {
+            Target::Account => self.query_account(request, around, out),
+            Target::Hub => self.query_hub(request, around, now, out),
+            Target::Service => self.query_service(request, around, out),
+            Target::Other => self.query_other(request, around, out),
+        }
+    }
+
+    /// The session's own account.
+    fn query_account(
+        &mut self,
+        request: Request<'_, '_>,
+        around: &mut Surroundings,
+        out: &mut Output,
+    ) -> Result<(), Refusal> {
+        match (request.child.namespace(), request.child.name()) {
+            (ns::ROSTER, "query") => {
+                let command = roster::read(request.child, request.kind)?;
+                let asked = match &command {
+                    Command::GetRoster { version } => {
+                        self.versions = version.is_some();
+                        if self.versions {
+                            Asked::RosterVersioned
+                        } else {
+                            Asked::Roster
+                        }
+                    }
+                    _ => Asked::Done,
+                };
+                self.ask(asked, request.stanza, request.to, command, around, out);
+                Ok(())
+            }
+            (ns::LAST, "query") | (ns::DISCO_INFO | ns::DISCO_ITEMS, "query") => {
+                self.query_of_account(request, around, out)
+            }
+            _ => self.query_session(request, around, out),
+        }
+    }
+
+    /// The hub itself.
+    fn query_hub(
+        &mut self,
+        request: Request<'_, '_>,
+        around: &mut Surroundings,
+        now: Now,
+        out: &mut Output,
+    ) -> Result<(), Refusal> {
+        let shared = &around.shared;
+        match (request.child.namespace(), request.child.name()) {
+            (ns::DISCO_INFO, "query") => {
+                request.no_node()?;
+                self.result(&request, out, |w| {
+                    disco::write_hub_info(shared.software, shared.version, w);
+                });
+            }
+            (ns::DISCO_ITEMS, "query") => {
+                request.no_node()?;
+                self.result(&request, out, |w| {
+                    disco::write_hub_items(&shared.service, w)
+                });
+            }
+            (ns::VERSION, "query") => {
+                request.only(IqKind::Get)?;
+                self.result(&request, out, |w| {
+                    version::write(shared.software, shared.version, w);
+                });
+            }
+            (ns::TIME, "time") => {
+                request.only(IqKind::Get)?;
+                self.result(&request, out, |w| time::write(now.wall, w));
+            }
+            (ns::LAST, "query") => {
+                request.only(IqKind::Get)?;
+                // XEP-0012 §5: of a server, how long it has been up.
+                let uptime = now.mono.since(shared.started.mono).as_secs();
+                self.result(&request, out, |w| last::write(uptime, None, w));
+            }
+            _ => return self.query_session(request, around, out),
+        }
+        Ok(())
+    }
+
+    /// What may be asked with the hub or nobody as `to`, and means the session or its account.
+    fn query_session(
+        &mut self,
+        request: Request<'_, '_>,
+        around: &mut Surroundings,
+        out: &mut Output,
+    ) -> Result<(), Refusal> {
+        match (request.child.namespace(), request.child.name()) {
+            (ns::PING, "ping") => {
+                request.only(IqKind::Get)?;
+                self.result(&request, out, |_| {});
+                Ok(())
+            }
+            (ns::SESSION, "session") => {
+                request.only(IqKind::Set)?;
+                self.result(&request, out, |_| {});
+                Ok(())
+            }
+            // RFC 6120 §7.6.2.2: a stream has one resource, and this one has it.
+            (ns::BIND, "bind") => {
+                Err(Refusal::new(Reason::NotAllowed).say("this stream has a resource already"))
+            }
+            (ns::REGISTER, "query") => self.query_register(request, around, out),
+            // RFC 6120 §8.4: nothing that the hub knows.
+            _ => Err(Reason::ServiceUnavailable.into()),
+        }
+    }
+
+    /// XEP-0077 by one who is signed in.
+    fn query_register(
+        &mut self,
+        request: Request<'_, '_>,
+        around: &mut Surroundings,
+        out: &mut Output,
+    ) -> Result<(), Refusal> {
+        match register::read(request.child, request.kind)? {
+            register::Request::Fields => {
+                let name = self.jid.local();
+                self.result(&request, out, |w| register::write_fields(name, w));
+            }
+            register::Request::Remove => self.ask(
+                Asked::Done,
+                request.stanza,
+                request.to,
+                Command::Unregister,
+                around,
+                out,
+            ),
+            register::Request::Account { username, password } => {
+                let own = |name: &str| {
+                    crate::address::prepare_local(name)
+                        .is_ok_and(|name| Some(&*name) == self.jid.local())
+                };
+                if username.is_some_and(|name| !own(&name)) {
+                    return Err(Refusal::new(Reason::NotAllowed).say("this is another account"));
+                }
+                // XEP-0077 §3.3: the channel must be safe enough for a password.
+                if around.shared.require_tls && !self.secure {
+                    return Err(Reason::NotAuthorized.into());
+                }
+                if self.changing.is_some() {
+                    return Err(
+                        Refusal::new(Reason::ResourceConstraint).say("one change at a time")
+                    );
+                }
+                out.actions.push(derivation(password, &mut around.seed));
+                self.changing = Some(Box::new(Asked::Done.token(request.stanza, request.to)));
+            }
+        }
+        Ok(())
+    }
+
+    /// The pubsub service.
+    fn query_service(
+        &mut self,
+        request: Request<'_, '_>,
+        around: &mut Surroundings,
+        out: &mut Output,
+    ) -> Result<(), Refusal> {
+        let shared = &around.shared;
+        match (request.child.namespace(), request.child.name()) {
+            (ns::PING, "ping") => {
+                request.only(IqKind::Get)?;
+                self.result(&request, out, |_| {});
+            }
+            (ns::VERSION, "query") => {
+                request.only(IqKind::Get)?;
+                self.result(&request, out, |w| {
+                    version::write(shared.software, shared.version, w);
+                });
+            }
+            (ns::DISCO_INFO, "query") if request.no_node().is_ok() => {
+                self.result(&request, out, service::write_info);
+            }
+            _ => {
+                let (asked, pubsub) = service::read(request.child, request.kind)?;
+                let command = Command::Pubsub(Box::new(pubsub));
+                self.ask(asked, request.stanza, request.to, command, around, out);
+            }
+        }
+        Ok(())
+    }
+
+    /// Somebody else.
+    fn query_other(
+        &mut self,
+        request: Request<'_, '_>,
+        around: &mut Surroundings,
+        out: &mut Output,
+    ) -> Result<(), Refusal> {
+        let Some(to) = &request.to else {
+            return Err(Reason::BadRequest.into());
+        };
+        let of_our_account =
+            to.is_bare() && to.local().is_some() && to.domain() == around.shared.domain.as_str();
+        let answered_here = matches!(
+            (request.child.namespace(), request.child.name()),
+            (ns::LAST | ns::DISCO_INFO | ns::DISCO_ITEMS, "query")
+        );
+        if of_our_account && answered_here {
+            return self.query_of_account(request, around, out);
+        }
+        let id = request.stanza.id.unwrap_or_default();
+        let iq = self.routed(request.stanza, to.clone(), request.kind, id);
+        self.tell(Command::Query(iq), around, out);
+        Ok(())
+    }
+
+    /// What the hub answers on behalf of an account (RFC 6121 §8.5.2.1.3); the router knows who may ask.
+    fn query_of_account(
+        &mut self,
+        request: Request<'_, '_>,
+        around: &mut Surroundings,
+        out: &mut Output,
+    ) -> Result<(), Refusal> {
+        let account = request
+            .to
+            .as_ref()
+            .map_or_else(|| self.account(), Jid::bare);
+        let (asked, command) = match request.child.namespace() {
+            ns::LAST => {
+                request.only(IqKind::Get)?;
+                (Asked::Activity, Command::Activity { of: account.into() })
+            }
+            namespace => {
+                request.no_node()?;
+                let asked = if namespace == ns::DISCO_INFO {
+                    Asked::AccountInfo
+                } else {
+                    Asked::AccountItems
+                };
+                (asked, Command::Describe { account })
+            }
+        };
+        self.ask(asked, request.stanza, request.to, command, around, out);
+        Ok(())
+    }
+
+    fn result(
+        &self,
+        request: &Request<'_, '_>,
+        out: &mut Output,
+        content: impl FnOnce(&mut Writer<'_>),
+    ) {
+        let mut w = Writer::new(&mut out.bytes);
+        let from = request.to.as_ref().map(Jid::as_str);
+        let id = request.stanza.id.unwrap_or_default();
+        open_result(&mut w, id, from, Some(self.jid.as_str()));
+        content(&mut w);
+        w.close("iq");
+    }
+}

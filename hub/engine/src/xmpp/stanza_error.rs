@@ -1,0 +1,128 @@
+//! Stanza errors: a refusal in XMPP's words.
+//!
+//! Implements: RFC 6120 §8.3 (conditions, types, text), XEP-0060 (the conditions of `pubsub#errors`). Not: `by` (§8.3.1,
+//! optional: the refusing entity is the error's `from`), `redirect` (§8.3.3.14: the hub sends nobody elsewhere).
+
+use crate::{
+    refusal::{Reason, Refusal},
+    xmpp::{namespace as ns, pubsub::render_detail, xml::Writer},
+};
+
+/// Writes `<error/>` into a stanza that is open.
+pub fn write(refusal: &Refusal, w: &mut Writer<'_>) {
+    w.open("error").attr("type", kind(refusal));
+    w.open(condition(refusal.reason))
+        .attr("xmlns", ns::STANZA_ERRORS)
+        .close(condition(refusal.reason));
+    // RFC 6120 §8.3.2: the text comes after the condition, the application's own condition last.
+    if let Some(text) = &refusal.text {
+        w.open("text")
+            .attr("xmlns", ns::STANZA_ERRORS)
+            .attr("xml:lang", "en")
+            .text(text)
+            .close("text");
+    }
+    if let Some(detail) = refusal.detail {
+        render_detail(detail, w);
+    }
+    w.close("error");
+}
+
+/// The name of the condition's element (RFC 6120 §8.3.3).
+pub const fn condition(reason: Reason) -> &'static str {
+    match reason {
+        Reason::BadRequest => "bad-request",
+        Reason::Conflict => "conflict",
+        Reason::FeatureNotImplemented => "feature-not-implemented",
+        Reason::Forbidden => "forbidden",
+        Reason::Gone => "gone",
+        Reason::InternalServerError => "internal-server-error",
+        Reason::ItemNotFound => "item-not-found",
+        Reason::JidMalformed => "jid-malformed",
+        Reason::NotAcceptable => "not-acceptable",
+        Reason::NotAllowed => "not-allowed",
+        Reason::NotAuthorized => "not-authorized",
+        Reason::PolicyViolation => "policy-violation",
+        Reason::RecipientUnavailable => "recipient-unavailable",
+        Reason::RegistrationRequired => "registration-required",
+        Reason::RemoteServerNotFound => "remote-server-not-found",
+        Reason::RemoteServerTimeout => "remote-server-timeout",
+        Reason::ResourceConstraint => "resource-constraint",
+        Reason::ServiceUnavailable => "service-unavailable",
+        Reason::SubscriptionRequired => "subscription-required",
+        Reason::UndefinedCondition => "undefined-condition",
+        Reason::UnexpectedRequest => "unexpected-request",
+    }
+}
+
+/// The error type (§8.3.2), by the recommendation at each condition of §8.3.3.
+const fn kind(refusal: &Refusal) -> &'static str {
+    match refusal.reason {
+        Reason::Forbidden
+        | Reason::NotAuthorized
+        | Reason::RegistrationRequired
+        | Reason::SubscriptionRequired => "auth",
+        Reason::BadRequest
+        | Reason::JidMalformed
+        | Reason::NotAcceptable
+        | Reason::PolicyViolation => "modify",
+        Reason::RecipientUnavailable | Reason::RemoteServerTimeout | Reason::ResourceConstraint => {
+            "wait"
+        }
+        // XEP-0060 §6.2.3: waiting does not make somebody a subscriber.
+        Reason::UnexpectedRequest if refusal.detail.is_some() => "cancel",
+        Reason::UnexpectedRequest => "wait",
+        Reason::Conflict
+        | Reason::FeatureNotImplemented
+        | Reason::Gone
+        | Reason::InternalServerError
+        | Reason::ItemNotFound
+        | Reason::NotAllowed
+        | Reason::RemoteServerNotFound
+        | Reason::ServiceUnavailable
+        | Reason::UndefinedCondition => "cancel",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::refusal::Detail;
+
+    fn written(refusal: Refusal) -> String {
+        let mut out = Vec::new();
+        write(&refusal, &mut Writer::new(&mut out));
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn the_condition_comes_first_then_the_text_then_the_pubsub_condition() {
+        assert_eq!(
+            written(
+                Refusal::new(Reason::BadRequest)
+                    .because(Detail::SubidRequired)
+                    .say("which one?")
+            ),
+            "<error type='modify'><bad-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>\
+             <text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas' xml:lang='en'>which one?</text>\
+             <subid-required xmlns='http://jabber.org/protocol/pubsub#errors'/></error>"
+        );
+    }
+
+    #[test]
+    fn xep_0060_an_unsupported_feature_is_named() {
+        assert_eq!(
+            written(
+                Refusal::new(Reason::FeatureNotImplemented)
+                    .because(Detail::Unsupported("collections"))
+            ),
+            "<error type='cancel'><feature-not-implemented xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>\
+             <unsupported xmlns='http://jabber.org/protocol/pubsub#errors' feature='collections'/></error>"
+        );
+    }
+
+    #[test]
+    fn s8_3_3_a_full_store_asks_to_wait() {
+        assert!(written(Reason::ResourceConstraint.into()).starts_with("<error type='wait'>"));
+    }
+}

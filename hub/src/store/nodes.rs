@@ -1,0 +1,430 @@
+//! Nodes with their affiliations and subscriptions, and filters, which have subscriptions and are no nodes (S16).
+
+use leveret_engine::{
+    address::{BareJid, Jid},
+    command::{PageInfo, PageRequest},
+    item::{Affiliation, NodeConfig, NodeRecord, NodeSubscription, SubscriptionState},
+    node::{NodeAddress, NodeId},
+    time::Timestamp,
+};
+use rusqlite::{Connection, OptionalExtension as _, Row, params, types::Value};
+
+use super::{
+    LIST_ENTRIES_MAX,
+    encode::{Code as _, Encoded as _},
+    fault::Fault,
+    items, owed,
+};
+
+/// Names are counted up to here; in a longer list the count of a page is this one, which XEP-0059 §2.2 allows.
+pub(super) const NAMES_COUNTED_MAX: i64 = 100_000;
+
+/// The row of a node.
+pub(super) fn find(conn: &Connection, at: &NodeAddress) -> Result<Option<i64>, Fault> {
+    Ok(conn
+        .prepare_cached("SELECT id FROM node WHERE host = ?1 AND name = ?2")?
+        .query_row([super::host(at), at.node.as_str()], |row| row.get(0))
+        .optional()?)
+}
+
+/// The row of a node that must be there.
+pub(super) fn expect(conn: &Connection, at: &NodeAddress) -> Result<i64, Fault> {
+    find(conn, at)?.ok_or_else(|| Fault::NoSuchNode(at.node.as_str().into()))
+}
+
+pub(super) fn put(
+    conn: &Connection,
+    at: &NodeAddress,
+    config: &NodeConfig,
+    creator: &BareJid,
+    created: Timestamp,
+) -> Result<(), Fault> {
+    let config = config.encode();
+    match find(conn, at)? {
+        Some(id) => conn
+            .prepare_cached(
+                "UPDATE node SET creator = ?2, created = ?3, config = ?4 WHERE id = ?1",
+            )?
+            .execute(params![id, creator.as_str(), created.micros(), config])?,
+        None => {
+            let id: i64 = conn
+                .prepare_cached("SELECT coalesce(max(id), 0) + 1 FROM node")?
+                .query_row((), |row| row.get(0))?;
+            if id > items::NODE_ROW_MAX {
+                return Err(Fault::Damaged("number of nodes"));
+            }
+            conn.prepare_cached(
+                "INSERT INTO node (id, host, name, creator, created, config) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![
+                id,
+                super::host(at),
+                at.node.as_str(),
+                creator.as_str(),
+                created.micros(),
+                config
+            ])?
+        }
+    };
+    Ok(())
+}
+
+pub(super) fn remove(conn: &Connection, at: &NodeAddress) -> Result<(), Fault> {
+    if let Some(node) = find(conn, at)? {
+        items::remove_all(conn, node)?;
+        conn.prepare_cached("DELETE FROM affiliation WHERE node = ?1")?
+            .execute([node])?;
+        conn.prepare_cached("DELETE FROM subscription WHERE node = ?1")?
+            .execute([node])?;
+        conn.prepare_cached("DELETE FROM node WHERE id = ?1")?
+            .execute([node])?;
+    }
+    owed::remove_node(conn, at)
+}
+
+pub(super) fn put_affiliation(
+    conn: &Connection,
+    at: &NodeAddress,
+    jid: &BareJid,
+    affiliation: Affiliation,
+) -> Result<(), Fault> {
+    if affiliation == Affiliation::None {
+        if let Some(node) = find(conn, at)? {
+            conn.prepare_cached("DELETE FROM affiliation WHERE node = ?1 AND jid = ?2")?
+                .execute(params![node, jid.as_str()])?;
+        }
+        return Ok(());
+    }
+    conn.prepare_cached(
+        "INSERT INTO affiliation (node, jid, affiliation) VALUES (?1, ?2, ?3)
+         ON CONFLICT (node, jid) DO UPDATE SET affiliation = ?3",
+    )?
+    .execute(params![expect(conn, at)?, jid.as_str(), affiliation.code()])?;
+    Ok(())
+}
+
+pub(super) fn put_subscription(
+    conn: &Connection,
+    at: &NodeAddress,
+    subscription: &NodeSubscription,
+) -> Result<(), Fault> {
+    let NodeSubscription { jid, subid, state } = subscription;
+    let (account, resource) = (jid.bare(), jid.resource());
+    if at.node.is_filter() {
+        conn.prepare_cached(
+            "INSERT INTO filter (host, name, subid, account, resource, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (host, name, subid) DO UPDATE SET account = ?4, resource = ?5, state = ?6",
+        )?
+        .execute(params![
+            super::host(at),
+            at.node.as_str(),
+            subid,
+            account.as_str(),
+            resource,
+            state.code()
+        ])?;
+    } else {
+        conn.prepare_cached(
+            "INSERT INTO subscription (node, subid, account, resource, state) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (node, subid) DO UPDATE SET account = ?3, resource = ?4, state = ?5",
+        )?
+        .execute(params![expect(conn, at)?, subid, account.as_str(), resource, state.code()])?;
+    }
+    Ok(())
+}
+
+pub(super) fn remove_subscription(
+    conn: &Connection,
+    at: &NodeAddress,
+    subid: &str,
+) -> Result<(), Fault> {
+    if at.node.is_filter() {
+        conn.prepare_cached("DELETE FROM filter WHERE host = ?1 AND name = ?2 AND subid = ?3")?
+            .execute([super::host(at), at.node.as_str(), subid])?;
+    } else if let Some(node) = find(conn, at)? {
+        conn.prepare_cached("DELETE FROM subscription WHERE node = ?1 AND subid = ?2")?
+            .execute(params![node, subid])?;
+    }
+    Ok(())
+}
+
+/// Reads subid, account, resource and state from four columns.
+fn subscription(row: &Row<'_>, at: usize) -> Result<NodeSubscription, Fault> {
+    let account = super::jid(row, at + 1)?;
+    let resource: Option<Box<str>> = row.get(at + 2)?;
+    let jid: Jid = match resource {
+        Some(resource) => account
+            .with_resource(&resource)
+            .map_err(|_| Fault::Damaged("address"))?
+            .into(),
+        None => account.into(),
+    };
+    let state = SubscriptionState::of_column(row.get(at + 3)?)?;
+    Ok(NodeSubscription {
+        jid,
+        subid: row.get(at)?,
+        state,
+    })
+}
+
+/// The whole record.
+pub(super) fn get(conn: &Connection, at: &NodeAddress) -> Result<Option<NodeRecord>, Fault> {
+    let mut statement = conn.prepare_cached(
+        "SELECT id, creator, created, config FROM node WHERE host = ?1 AND name = ?2",
+    )?;
+    let mut rows = statement.query([super::host(at), at.node.as_str()])?;
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
+    let node: i64 = row.get(0)?;
+    let mut affiliations = conn
+        .prepare_cached("SELECT jid, affiliation FROM affiliation WHERE node = ?1 ORDER BY jid")?;
+    let mut subscriptions = conn.prepare_cached(
+        "SELECT subid, account, resource, state FROM subscription WHERE node = ?1 ORDER BY subid",
+    )?;
+    let config = row.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?;
+    Ok(Some(NodeRecord {
+        config: NodeConfig::decode(config)?,
+        created: super::time(row, 2)?,
+        creator: super::jid(row, 1)?,
+        affiliations: super::collect(&mut affiliations.query([node])?, |row| {
+            Ok((super::jid(row, 0)?, Affiliation::of_column(row.get(1)?)?))
+        })?,
+        subscriptions: super::collect(&mut subscriptions.query([node])?, |row| {
+            subscription(row, 0)
+        })?,
+        last: items::last(conn, node)?,
+    }))
+}
+
+/// Number of items and of subscriptions.
+pub(super) fn counts(conn: &Connection, at: &NodeAddress) -> Result<(u32, u32), Fault> {
+    let Some(node) = find(conn, at)? else {
+        return Ok((0, 0));
+    };
+    let subscriptions = conn
+        .prepare_cached("SELECT count(*) FROM subscription WHERE node = ?1")?
+        .query_row([node], |row| row.get(0))?;
+    Ok((items::count(conn, node)?, subscriptions))
+}
+
+/// Every filter with its subscriptions.
+pub(super) fn filters(conn: &Connection) -> Result<Vec<(NodeAddress, NodeSubscription)>, Fault> {
+    let mut statement = conn.prepare_cached(
+        "SELECT host, name, subid, account, resource, state FROM filter ORDER BY host, name, subid",
+    )?;
+    super::collect(&mut statement.query(())?, |row| {
+        let at = NodeAddress {
+            host: super::host_of(row, 0)?,
+            node: super::node_id(row, 1)?,
+        };
+        Ok((at, subscription(row, 2)?))
+    })
+}
+
+/// In order of name and subid, filters too. The account comes first in the plan: a host may have a million nodes.
+pub(super) fn subscriptions_of(
+    conn: &Connection,
+    host: Option<&BareJid>,
+    account: &BareJid,
+) -> Result<Vec<(NodeId, NodeSubscription)>, Fault> {
+    let mut statement = conn.prepare_cached(
+        "SELECT name, subid, account, resource, state
+         FROM subscription CROSS JOIN node ON node.id = subscription.node WHERE account = ?2 AND host = ?1
+         UNION ALL
+         SELECT name, subid, account, resource, state FROM filter WHERE account = ?2 AND host = ?1
+         ORDER BY name, subid",
+    )?;
+    let host = host.map_or("", BareJid::as_str);
+    super::collect(&mut statement.query([host, account.as_str()])?, |row| {
+        Ok((super::node_id(row, 0)?, subscription(row, 1)?))
+    })
+}
+
+/// In order of name.
+pub(super) fn affiliations_of(
+    conn: &Connection,
+    host: Option<&BareJid>,
+    account: &BareJid,
+) -> Result<Vec<(NodeId, Affiliation)>, Fault> {
+    let mut statement = conn.prepare_cached(
+        "SELECT name, affiliation FROM affiliation CROSS JOIN node ON node.id = affiliation.node
+         WHERE jid = ?2 AND host = ?1 ORDER BY name",
+    )?;
+    let host = host.map_or("", BareJid::as_str);
+    super::collect(&mut statement.query([host, account.as_str()])?, |row| {
+        Ok((
+            super::node_id(row, 0)?,
+            Affiliation::of_column(row.get(1)?)?,
+        ))
+    })
+}
+
+/// A node's name and title.
+type Named = (NodeId, Box<str>);
+
+/// Names from `from` up to but without `to`, in the order of their bytes.
+#[derive(Clone)]
+struct Span {
+    from: String,
+    /// `None`: to the end.
+    to: Option<String>,
+}
+
+impl Span {
+    /// `under` itself and what is below it. Between the two lie names like `a-b` and `a.b`, which are neither: `-` and `.`
+    /// come before `/`. What comes right after `a/…` is `a0`.
+    fn all_under(under: Option<&NodeId>) -> Vec<Self> {
+        match under.map(NodeId::as_str) {
+            None => vec![Self {
+                from: String::new(),
+                to: None,
+            }],
+            Some(name) => vec![
+                Self {
+                    from: name.into(),
+                    to: Some(follower(name)),
+                },
+                Self {
+                    from: format!("{name}/"),
+                    to: Some(format!("{name}0")),
+                },
+            ],
+        }
+    }
+
+    fn after(mut self, name: &str) -> Self {
+        self.from = self.from.max(follower(name));
+        self
+    }
+
+    fn before(mut self, name: &str) -> Self {
+        self.to = Some(self.to.map_or(name.into(), |to| to.min(name.into())));
+        self
+    }
+
+    /// For a statement. A blob is greater than every text.
+    fn to_value(&self) -> Value {
+        self.to.clone().map_or(Value::Blob(Vec::new()), Value::Text)
+    }
+
+    fn count(&self, conn: &Connection, host: &str) -> Result<i64, Fault> {
+        Ok(conn
+            .prepare_cached(
+                "SELECT count(*) FROM (SELECT 1 FROM node WHERE host = ?1 AND name >= ?2 AND name < ?3 LIMIT ?4)",
+            )?
+            .query_row(params![host, self.from, self.to_value(), NAMES_COUNTED_MAX], |row| row.get(0))?)
+    }
+
+    fn read(
+        &self,
+        conn: &Connection,
+        host: &str,
+        backwards: bool,
+        max: usize,
+        skip: i64,
+    ) -> Result<Vec<Named>, Fault> {
+        let order = if backwards { "DESC" } else { "ASC" };
+        let mut statement = conn.prepare_cached(&format!(
+            "SELECT name, config FROM node WHERE host = ?1 AND name >= ?2 AND name < ?3
+             ORDER BY name {order} LIMIT ?4 OFFSET ?5"
+        ))?;
+        let mut rows = statement.query(params![
+            host,
+            self.from,
+            self.to_value(),
+            max.cast_signed(),
+            skip
+        ])?;
+        super::collect(&mut rows, |row| {
+            let config = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+            Ok((super::node_id(row, 0)?, NodeConfig::decode(config)?.title))
+        })
+    }
+}
+
+/// The least text that is greater than `name`: names hold no control characters, so nothing lies between.
+fn follower(name: &str) -> String {
+    format!("{name}\0")
+}
+
+/// A page of names with their titles. A name says where it stands, whether its node is still there or not: pages go on
+/// (XEP-0059 §2.4 asks for an error only where that cannot be known).
+pub(super) fn page(
+    conn: &Connection,
+    host: Option<&BareJid>,
+    under: Option<&NodeId>,
+    page: &PageRequest,
+) -> Result<(Vec<Named>, PageInfo), Fault> {
+    let host = host.map_or("", BareJid::as_str);
+    let all = Span::all_under(under);
+    let count = |spans: &[Span]| -> Result<i64, Fault> {
+        let count = spans
+            .iter()
+            .map(|span| span.count(conn, host))
+            .sum::<Result<i64, Fault>>()?;
+        Ok(count.min(NAMES_COUNTED_MAX))
+    };
+    let total = count(&all)?;
+    let mut info = PageInfo {
+        count: total as u32,
+        ..PageInfo::default()
+    };
+    let max = page.max.unwrap_or(LIST_ENTRIES_MAX).min(LIST_ENTRIES_MAX) as usize;
+    let mut skip = page.index.map_or(0, i64::from);
+    if max == 0 || skip >= total {
+        return Ok((Vec::new(), info));
+    }
+    let given = |name: &Option<Box<str>>| {
+        name.clone()
+            .filter(|name| !name.is_empty() && page.index.is_none())
+    };
+    let mut spans = all.clone();
+    if let Some(after) = given(&page.after) {
+        spans = spans.into_iter().map(|span| span.after(&after)).collect();
+    }
+    if let Some(before) = given(&page.before) {
+        spans = spans.into_iter().map(|span| span.before(&before)).collect();
+    }
+    let backwards = page.before.is_some() && page.after.is_none() && page.index.is_none();
+    if backwards {
+        spans.reverse();
+    }
+    let mut list = Vec::new();
+    for span in &spans {
+        if skip > 0 {
+            let many = span.count(conn, host)?;
+            if skip >= many {
+                skip -= many;
+                continue;
+            }
+        }
+        list.extend(span.read(conn, host, backwards, max - list.len(), skip)?);
+        skip = 0;
+        if list.len() >= max {
+            break;
+        }
+    }
+    if backwards {
+        list.reverse();
+    }
+    if let (Some((first, _)), Some((last, _))) = (list.first(), list.last()) {
+        let older: Vec<_> = all
+            .into_iter()
+            .map(|span| span.before(first.as_str()))
+            .collect();
+        let index = count(&older)?;
+        info.index = (index < NAMES_COUNTED_MAX).then_some(index as u32);
+        info.first = Some(first.as_str().into());
+        info.last = Some(last.as_str().into());
+    }
+    Ok((list, info))
+}
+
+/// Nodes of the hub and of all accounts.
+pub(super) fn total(conn: &Connection) -> Result<u64, Fault> {
+    let total: i64 = conn
+        .prepare_cached("SELECT count(*) FROM node")?
+        .query_row((), |row| row.get(0))?;
+    Ok(total.cast_unsigned())
+}

@@ -1,0 +1,508 @@
+//! What the store should do, said plainly: maps, and lists that are searched from end to end.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use leveret_engine::{
+    account::{Account, Contact, Roster},
+    address::BareJid,
+    command::{PageInfo, PageRequest},
+    effect::{AccountCounts, StoreAnswer, StoreOp, StoreQuery},
+    item::{Affiliation, Item, NodeConfig, NodeRecord, NodeSubscription},
+    message::Message,
+    node::{ItemId, NodeAddress, NodeId},
+    time::Timestamp,
+};
+
+#[derive(Clone)]
+struct Node {
+    config: NodeConfig,
+    creator: BareJid,
+    created: Timestamp,
+    /// Oldest first.
+    items: Vec<Arc<Item>>,
+    retained: Option<ItemId>,
+    affiliations: BTreeMap<BareJid, Affiliation>,
+    subscriptions: BTreeMap<Box<str>, NodeSubscription>,
+}
+
+/// The whole content of a store.
+#[derive(Clone, Default)]
+pub(super) struct Model {
+    accounts: BTreeMap<BareJid, Account>,
+    rosters: BTreeMap<BareJid, (BTreeMap<BareJid, Contact>, u64)>,
+    offline: Vec<(u64, BareJid, Timestamp, Message)>,
+    nodes: BTreeMap<NodeAddress, Node>,
+    filters: BTreeMap<(NodeAddress, Box<str>), NodeSubscription>,
+    owed_items: BTreeMap<u64, (NodeAddress, Arc<Item>)>,
+    owed: BTreeSet<(BareJid, u64)>,
+    last_offline: u64,
+    last_owed: u64,
+}
+
+/// An operation on a node that is not there.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct NoSuchNode;
+
+/// A page asked from an item that is not there.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct NotFound;
+
+impl Model {
+    pub(super) fn retained(&self, at: &NodeAddress) -> Option<ItemId> {
+        self.nodes.get(at)?.retained.clone()
+    }
+
+    /// Numbers that a failed group took are not given again.
+    pub(super) fn skip_numbers_to(&mut self, (offline, owed): (u64, u64)) {
+        (self.last_offline, self.last_owed) = (offline, owed);
+    }
+
+    fn node(&mut self, at: &NodeAddress) -> Result<&mut Node, NoSuchNode> {
+        self.nodes.get_mut(at).ok_or(NoSuchNode)
+    }
+
+    fn owed_seq(&self, at: &NodeAddress, id: &ItemId) -> Option<u64> {
+        let mut owed = self.owed_items.iter();
+        owed.find(|(_, (node, item))| node == at && item.id == *id)
+            .map(|(&seq, _)| seq)
+    }
+
+    fn drop_owed(&mut self, is_gone: impl Fn(&BareJid, &NodeAddress, &ItemId) -> bool) {
+        let items = &self.owed_items;
+        self.owed.retain(|(account, seq)| {
+            let (at, item) = &items[seq];
+            !is_gone(account, at, &item.id)
+        });
+        let owed = &self.owed;
+        self.owed_items
+            .retain(|seq, _| owed.iter().any(|(_, other)| other == seq));
+    }
+
+    /// Applies one operation; what a removal removed.
+    pub(super) fn apply(&mut self, op: &StoreOp) -> Result<Option<u32>, NoSuchNode> {
+        match op.clone() {
+            StoreOp::PutAccount(account) => {
+                self.accounts.insert(account.jid.clone(), *account);
+            }
+            StoreOp::RemoveAccount { account } => {
+                self.accounts.remove(&account);
+                self.rosters.remove(&account);
+                self.offline.retain(|(_, to, ..)| *to != account);
+                for node in self.nodes.values_mut() {
+                    node.affiliations.remove(&account);
+                    node.subscriptions
+                        .retain(|_, own| own.jid.bare() != account);
+                }
+                self.filters.retain(|_, own| own.jid.bare() != account);
+                self.drop_owed(|owing, _, _| *owing == account);
+            }
+            StoreOp::LastSeen { account, seen } => {
+                if let Some(account) = self.accounts.get_mut(&account) {
+                    account.last_seen = Some(seen);
+                }
+            }
+            StoreOp::PutContact {
+                account,
+                contact,
+                version,
+            } => {
+                let roster = self.rosters.entry(account).or_default();
+                roster.0.insert(contact.jid.clone(), *contact);
+                roster.1 = version;
+            }
+            StoreOp::RemoveContact {
+                account,
+                contact,
+                version,
+            } => {
+                let roster = self.rosters.entry(account).or_default();
+                roster.0.remove(&contact);
+                roster.1 = version;
+            }
+            StoreOp::PutOffline {
+                account,
+                message,
+                at,
+            } => {
+                self.last_offline += 1;
+                self.offline
+                    .push((self.last_offline, account, at, *message));
+            }
+            StoreOp::RemoveOffline { account, up_to } => {
+                self.offline
+                    .retain(|(seq, to, ..)| *to != account || *seq > up_to);
+            }
+            StoreOp::PutNode {
+                at,
+                config,
+                creator,
+                created,
+            } => match self.nodes.get_mut(&at) {
+                Some(node) => {
+                    (node.config, node.creator, node.created) = (*config, creator, created);
+                }
+                None => {
+                    let node = Node {
+                        config: *config,
+                        creator,
+                        created,
+                        items: Vec::new(),
+                        retained: None,
+                        affiliations: BTreeMap::new(),
+                        subscriptions: BTreeMap::new(),
+                    };
+                    self.nodes.insert(at, node);
+                }
+            },
+            StoreOp::RemoveNode { at } => {
+                self.nodes.remove(&at);
+                self.drop_owed(|_, node, _| *node == at);
+            }
+            StoreOp::PutAffiliation {
+                at,
+                jid,
+                affiliation: Affiliation::None,
+            } => {
+                if let Ok(node) = self.node(&at) {
+                    node.affiliations.remove(&jid);
+                }
+            }
+            StoreOp::PutAffiliation {
+                at,
+                jid,
+                affiliation,
+            } => {
+                self.node(&at)?.affiliations.insert(jid, affiliation);
+            }
+            StoreOp::PutSubscription { at, subscription } if at.node.is_filter() => {
+                self.filters
+                    .insert((at, subscription.subid.clone()), subscription);
+            }
+            StoreOp::PutSubscription { at, subscription } => {
+                let subid = subscription.subid.clone();
+                self.node(&at)?.subscriptions.insert(subid, subscription);
+            }
+            StoreOp::RemoveSubscription { at, subid } => {
+                self.filters.remove(&(at.clone(), subid.clone()));
+                if let Ok(node) = self.node(&at) {
+                    node.subscriptions.remove(&subid);
+                }
+            }
+            StoreOp::PutItem {
+                at,
+                item,
+                retained,
+                keep,
+            } => {
+                let node = self.node(&at)?;
+                let replaced = node.items.iter().position(|other| other.id == item.id);
+                if let Some(place) = replaced {
+                    node.items.remove(place);
+                    node.retained.take_if(|id| *id == item.id);
+                }
+                if retained {
+                    node.retained = Some(item.id.clone());
+                }
+                node.items.push(item);
+                node.trim(keep);
+            }
+            StoreOp::RemoveItems { at, ids } => {
+                let mut removed = 0;
+                if let Ok(node) = self.node(&at) {
+                    let before = node.items.len();
+                    node.items.retain(|item| !ids.contains(&item.id));
+                    node.retained.take_if(|id| ids.contains(id));
+                    removed = before - node.items.len();
+                }
+                self.drop_owed(|_, node, id| *node == at && ids.contains(id));
+                return Ok(Some(removed as u32));
+            }
+            StoreOp::TrimItems { at, keep } => {
+                if let Ok(node) = self.node(&at) {
+                    node.trim(keep);
+                }
+            }
+            StoreOp::PutOwed { account, at, item } => {
+                self.last_owed += 1;
+                let fresh = self.last_owed;
+                let seq = match self.owed_seq(&at, &item.id) {
+                    Some(seq) if self.owed_items[&seq].1 == item => seq,
+                    Some(seq) => {
+                        self.owed_items.remove(&seq);
+                        let owed = std::mem::take(&mut self.owed).into_iter();
+                        let moved = |other| if other == seq { fresh } else { other };
+                        self.owed = owed
+                            .map(|(account, other)| (account, moved(other)))
+                            .collect();
+                        self.owed_items.insert(fresh, (at, item));
+                        fresh
+                    }
+                    None => {
+                        self.owed_items.insert(fresh, (at, item));
+                        fresh
+                    }
+                };
+                self.owed.insert((account, seq));
+            }
+            StoreOp::RemoveOwed { account, at, item } => {
+                self.drop_owed(|owing, node, id| *owing == account && *node == at && *id == item);
+            }
+        }
+        Ok(None)
+    }
+
+    /// What the store should answer.
+    pub(super) fn answer(&self, query: &StoreQuery) -> Result<StoreAnswer, NotFound> {
+        Ok(match query {
+            StoreQuery::Boot => {
+                let mut owed = BTreeMap::<_, u32>::new();
+                for (account, _) in &self.owed {
+                    *owed.entry(account.clone()).or_default() += 1;
+                }
+                let filters = self.filters.iter();
+                StoreAnswer::Boot {
+                    filters: filters
+                        .map(|((at, _), own)| (at.clone(), own.clone()))
+                        .collect(),
+                    owed: owed.into_iter().collect(),
+                }
+            }
+            StoreQuery::Account(jid) => {
+                let account = self.accounts.get(jid).cloned().map(Box::new);
+                StoreAnswer::Account(account, self.counts(jid))
+            }
+            StoreQuery::Roster(account) => {
+                let (contacts, version) = self.rosters.get(account).cloned().unwrap_or_default();
+                StoreAnswer::Roster(Roster {
+                    contacts: contacts.into_values().collect(),
+                    version,
+                })
+            }
+            StoreQuery::Node(at) => StoreAnswer::Node(self.nodes.get(at).map(|node| {
+                Box::new(NodeRecord {
+                    config: node.config.clone(),
+                    created: node.created,
+                    creator: node.creator.clone(),
+                    affiliations: node.affiliations.clone().into_iter().collect(),
+                    subscriptions: node.subscriptions.values().cloned().collect(),
+                    last: node.items.last().cloned(),
+                })
+            })),
+            StoreQuery::ItemsById { at, ids } => {
+                let all = self.nodes.get(at).map_or(&[][..], |node| &node.items);
+                let found = ids
+                    .iter()
+                    .filter_map(|id| all.iter().find(|item| item.id == *id));
+                let page = PageInfo {
+                    count: all.len() as u32,
+                    ..PageInfo::default()
+                };
+                StoreAnswer::Items {
+                    items: found.cloned().collect(),
+                    page,
+                }
+            }
+            StoreQuery::Items {
+                at,
+                max,
+                page,
+                with_payload,
+            } => {
+                if !self.nodes.contains_key(at) {
+                    let (items, page) = Default::default();
+                    return Ok(StoreAnswer::Items { items, page });
+                }
+                let all = self.nodes.get(at).map_or(&[][..], |node| &node.items);
+                let newest = PageRequest {
+                    before: Some("".into()),
+                    ..PageRequest::default()
+                };
+                let asked = page.as_ref().unwrap_or(&newest);
+                let keys: Vec<_> = all.iter().map(|item| item.id.as_str()).collect();
+                for key in [&asked.after, &asked.before].into_iter().flatten() {
+                    let is_known = key.is_empty() || keys.contains(&&**key);
+                    if !is_known && asked.index.is_none() {
+                        return Err(NotFound);
+                    }
+                }
+                let place = |key: &str| keys.iter().position(|other| *other == key).unwrap_or(0);
+                let max = asked.max.unwrap_or(*max).min(*max);
+                let (range, page) = cut(&keys, asked, max, |key| place(key), |key| place(key) + 1);
+                let shown = |item: &Arc<Item>| match with_payload {
+                    true => item.clone(),
+                    false => Arc::new(Item {
+                        payload: None,
+                        ..(**item).clone()
+                    }),
+                };
+                StoreAnswer::Items {
+                    items: all[range].iter().map(shown).collect(),
+                    page,
+                }
+            }
+            StoreQuery::Nodes { host, under, page } => {
+                let is_in = |at: &NodeAddress| {
+                    let below = |name: &NodeId| {
+                        let rest = at.node.as_str().strip_prefix(name.as_str());
+                        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+                    };
+                    at.host == *host && under.as_ref().is_none_or(below)
+                };
+                let list: Vec<_> = self
+                    .nodes
+                    .iter()
+                    .filter(|(at, _)| is_in(at))
+                    .map(|(at, node)| (at.node.clone(), node.config.title.clone()))
+                    .collect();
+                let keys: Vec<_> = list.iter().map(|(name, _)| name.as_str()).collect();
+                let from = |key: &str| keys.iter().filter(|other| **other < key).count();
+                let past = |key: &str| keys.iter().filter(|other| **other <= key).count();
+                let (range, page) = cut(&keys, page, page.max.unwrap_or(10_000), from, past);
+                StoreAnswer::Nodes {
+                    list: list[range].to_vec(),
+                    page,
+                }
+            }
+            StoreQuery::NodeCounts(at) => StoreAnswer::Counts {
+                items: self.nodes.get(at).map_or(0, |node| node.items.len() as u32),
+                subscriptions: self
+                    .nodes
+                    .get(at)
+                    .map_or(0, |node| node.subscriptions.len() as u32),
+            },
+            StoreQuery::SubscriptionsOf { host, account } => {
+                let of_nodes = self.nodes.iter().flat_map(|(at, node)| {
+                    node.subscriptions
+                        .values()
+                        .map(move |own| (at.clone(), own.clone()))
+                });
+                let of_filters = self
+                    .filters
+                    .iter()
+                    .map(|((at, _), own)| (at.clone(), own.clone()));
+                let mut list: Vec<_> = of_nodes
+                    .chain(of_filters)
+                    .filter(|(at, own)| at.host == *host && own.jid.bare() == *account)
+                    .map(|(at, own)| (at.node, own))
+                    .collect();
+                list.sort_by(|a, b| (&a.0, &a.1.subid).cmp(&(&b.0, &b.1.subid)));
+                StoreAnswer::Subscriptions(list)
+            }
+            StoreQuery::AffiliationsOf { host, account } => {
+                let own = self
+                    .nodes
+                    .iter()
+                    .filter(|(at, _)| at.host == *host)
+                    .filter_map(|(at, node)| {
+                        Some((at.node.clone(), *node.affiliations.get(account)?))
+                    });
+                StoreAnswer::Affiliations(own.collect())
+            }
+            StoreQuery::Offline {
+                account,
+                after,
+                max,
+            } => {
+                let own = self
+                    .offline
+                    .iter()
+                    .filter(|(seq, to, ..)| to == account && seq > after);
+                let own = own.map(|(seq, _, at, message)| (*seq, *at, message.clone()));
+                StoreAnswer::Offline(own.take(*max as usize).collect())
+            }
+            StoreQuery::Owed {
+                account,
+                after,
+                max,
+            } => {
+                let own = self
+                    .owed
+                    .iter()
+                    .filter(|(owing, seq)| owing == account && seq > after);
+                let own = own.map(|(_, seq)| {
+                    let (at, item) = self.owed_items[seq].clone();
+                    (*seq, at, item)
+                });
+                StoreAnswer::Owed(own.take(*max as usize).collect())
+            }
+            StoreQuery::Accounts { after, max } => {
+                let listed = self.accounts.values();
+                let listed =
+                    listed.filter(|own| after.as_ref().is_none_or(|after| own.jid > *after));
+                StoreAnswer::Accounts(listed.take(*max as usize).cloned().collect())
+            }
+            StoreQuery::Totals => StoreAnswer::Totals {
+                accounts: self.accounts.len() as u64,
+                nodes: self.nodes.len() as u64,
+            },
+        })
+    }
+
+    fn counts(&self, account: &BareJid) -> AccountCounts {
+        let nodes = || self.nodes.values();
+        let is_owned = |node: &&Node| node.affiliations.get(account) == Some(&Affiliation::Owner);
+        let subscribed = nodes().flat_map(|node| node.subscriptions.values());
+        let subscribed = subscribed.chain(self.filters.values());
+        AccountCounts {
+            offline: self
+                .offline
+                .iter()
+                .filter(|(_, to, ..)| to == account)
+                .count() as u32,
+            owed: self
+                .owed
+                .iter()
+                .filter(|(owing, _)| owing == account)
+                .count() as u32,
+            nodes: nodes().filter(is_owned).count() as u32,
+            subscriptions: subscribed.filter(|own| own.jid.bare() == *account).count() as u32,
+        }
+    }
+}
+
+impl Node {
+    fn trim(&mut self, keep: u32) {
+        let excess = self.items.len().saturating_sub(keep as usize);
+        self.items.drain(..excess);
+        let items = &self.items;
+        self.retained
+            .take_if(|id| !items.iter().any(|item| item.id == *id));
+    }
+}
+
+/// XEP-0059 by the letter: which entries are on the page, and what is said of it. `from` and `past`: how many entries come
+/// before a key, and how many before or at it.
+fn cut(
+    keys: &[&str],
+    asked: &PageRequest,
+    max: u32,
+    from: impl Fn(&str) -> usize,
+    past: impl Fn(&str) -> usize,
+) -> (std::ops::Range<usize>, PageInfo) {
+    let max = max as usize;
+    let given = |key: &Option<Box<str>>| key.clone().filter(|key| !key.is_empty());
+    let mut start = given(&asked.after).map_or(0, |key| past(&key));
+    let mut end = given(&asked.before).map_or(keys.len(), |key| from(&key));
+    if let Some(index) = asked.index {
+        (start, end) = ((index as usize).min(keys.len()), keys.len());
+    }
+    end = end.max(start);
+    if asked.index.is_none() && asked.before.is_some() && asked.after.is_none() {
+        start = start.max(end.saturating_sub(max));
+    } else {
+        end = end.min(start.saturating_add(max));
+    }
+    let mut info = PageInfo {
+        count: keys.len() as u32,
+        ..PageInfo::default()
+    };
+    if start < end {
+        info.first = Some(keys[start].into());
+        info.last = Some(keys[end - 1].into());
+        info.index = Some(start as u32);
+    }
+    (start..end, info)
+}

@@ -1,0 +1,204 @@
+"""Runs the load generator against each server in turn and writes one table. See `run`."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import hmac
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "interop"))
+
+from servers import KINDS, Server  # noqa: E402
+from servers.base import Account, Options  # noqa: E402
+
+PASSWORD = "bench"
+PREFIX = "b"
+START_ACCEPT_TRIES = 3
+# ejabberd and Prosody keep one account's SCRAM keys per account; one salt for all makes ten thousand accounts cheap.
+SALT = "YmVuY2gtc2FsdC1iZW5jaA=="
+ITERATIONS = 4096
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: what is run, which figure counts, and what DESIGN §10 asks of the hub."""
+
+    name: str
+    unit: str
+    arguments: tuple[str, ...]
+    figure: str
+    gate: str
+    goal: str
+    accounts: int
+    tls: bool = False
+    scram: bool = False
+    hub_only: bool = False
+
+
+def rows(scale: int) -> list[Row]:
+    """All rows; `scale` divides the counts for a quick look."""
+    sessions, thousand, pairs = 10_000 // scale, 1000 // scale, 500 // scale
+
+    def fanout(payload: str) -> tuple[str, ...]:
+        return ("fanout", "--subscribers", str(thousand), "--payload", payload, "--in-flight", "4", "--items", "100")
+
+    fanin = ("fanin", "--devices", str(thousand))
+    return [
+        Row("memory per idle session", "KiB", ("idle", "--sessions", str(sessions)), "kib_per_session", "2.5", "1.25", sessions),
+        Row("memory per idle session, TLS", "KiB", ("idle", "--sessions", str(sessions)), "kib_per_session", "12", "6", sessions, tls=True),
+        Row("fan-out, 100 bytes", "CPU us per delivery", fanout("100"), "cpu_us_each", "8", "3.5", thousand + 1),
+        Row("fan-out, 1 KiB", "CPU us per delivery", fanout("1024"), "cpu_us_each", "9", "4.5", thousand + 1),
+        Row("fan-in, transient", "CPU us per delivery", (*fanin, "--rounds", "20"), "cpu_us_each", "20", "10", thousand + 1),
+        Row("fan-in, transient, by filter", "CPU us per delivery", (*fanin, "--rounds", "20", "--filter"), "cpu_us_each", "20", "10",
+            thousand + 1, hub_only=True),
+        Row("fan-in, stored", "CPU us per delivery", (*fanin, "--rounds", "20", "--stored"), "cpu_us_each", "45", "20", thousand + 1),
+        Row("one-to-one messages", "CPU us per message", ("messages", "--pairs", str(pairs)), "cpu_us_each", "16", "10", 2 * pairs),
+        Row("sign-in with SCRAM", "CPU ms", ("signin", "--times", str(thousand)), "cpu_ms_each", "0.4", "0.2", thousand, scram=True),
+        Row("presence change of one of 1,000 contacts", "CPU us", ("presence", "--contacts", str(thousand)), "cpu_us_each", "60", "25",
+            thousand + 1),
+    ]
+
+
+def scram_keys(hash_: str) -> tuple[bytes, bytes]:
+    salted = hashlib.pbkdf2_hmac(hash_, PASSWORD.encode(), base64.b64decode(SALT), ITERATIONS)
+    client_key = hmac.digest(salted, b"Client Key", hash_)
+    return hashlib.new(hash_, client_key).digest(), hmac.digest(salted, b"Server Key", hash_)
+
+
+def add_accounts(server: Server, count: int) -> None:
+    names = [f"{PREFIX}{number}" for number in range(count)]
+    if server.name == "leveret":
+        table = server.directory / "accounts.csv"
+        table.write_text("".join(f"{name},{PASSWORD},device\n" for name in names))
+        subprocess.run([str(server.binary), "--config", str(server.config_path), "account", "import", str(table)],
+                       check=True, capture_output=True, cwd=server.directory, timeout=1200)
+    elif server.name == "prosody":
+        # Prosody's own file format, written at once instead of by ten thousand prosodyctl.
+        stored, server_key = scram_keys("sha1")
+        text = (f'return {{ ["iteration_count"] = {ITERATIONS}; ["salt"] = "{base64.b64decode(SALT).decode()}"; '
+                f'["stored_key"] = "{stored.hex()}"; ["server_key"] = "{server_key.hex()}"; }};\n')
+        directory = server.directory / "data" / server.domain / "accounts"
+        directory.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            (directory / f"{name}.dat").write_text(text)
+    else:
+        for name in names:
+            server.add(Account(name, server.domain, PASSWORD), "device")
+
+
+def memory(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+class Bench:
+    def __init__(self, kind: str, accounts: int, bench: Path, runs: int):
+        self.directory = Path(tempfile.mkdtemp(prefix=f"bench-{kind}-"))
+        # One address and a few accounts do what a fleet would do from many, so the bounds that guard against that are lifted.
+        limits = (("sessions_per_address", 100_000), ("sessions_per_account", 1000), ("stanzas_per_second", 0), ("bytes_per_second", 0),
+                  ("unauthenticated_seconds", 120), ("nodes_per_account", 100_000), ("subscriptions_per_account", 100_000))
+        self.server: Server = KINDS[kind](self.directory, Options(require_tls=False, limits=limits))
+        self.bench, self.runs, self.accounts = bench, runs, accounts
+        self.starts: list[float] = []
+        self.empty: list[float] = []
+
+    def start(self) -> None:
+        began = time.monotonic()
+        self.server.start()
+        first = time.monotonic() - began
+        for _ in range(START_ACCEPT_TRIES):
+            self.server.stop()
+            began = time.monotonic()
+            self.server.spawn()
+            self.starts.append((time.monotonic() - began) * 1000)
+            time.sleep(1)
+            self.empty.append(memory(self.server.pid))
+        print(f"{self.server.name}: started in {first * 1000:.0f} ms; making {self.accounts} accounts", file=sys.stderr, flush=True)
+        add_accounts(self.server, self.accounts)
+
+    def measure(self, row: Row) -> float | None:
+        figures = []
+        for _ in range(self.runs):
+            # Each run has a server of its own age: what one run leaves behind is not the next one's memory.
+            self.server.stop()
+            self.server.spawn()
+            time.sleep(1)
+            command = [str(self.bench), "--json", "--server", str(self.server.pid), "--domain", self.server.domain, "--prefix", PREFIX,
+                       "--password", PASSWORD]
+            if row.tls:
+                command += ["--addr", f"127.0.0.1:{self.server.tls_port}", "--tls", "--ca", str(self.server.ca_file)]
+            else:
+                command += ["--addr", f"127.0.0.1:{self.server.port}"]
+            if row.scram:
+                command += ["--mechanism", self.server.scram if self.server.name != "leveret" else "SCRAM-SHA-256"]
+            done = subprocess.run(command + list(row.arguments), capture_output=True, text=True, timeout=900)
+            if done.returncode != 0:
+                print(f"{self.server.name}, {row.name}: {done.stderr.strip()[:600]}", file=sys.stderr, flush=True)
+                continue
+            result = json.loads(done.stdout)["figures"]
+            print(f"{self.server.name}, {row.name}: {result}", file=sys.stderr, flush=True)
+            figures.append(result[row.figure])
+        return statistics.median(figures) if figures else None
+
+    def stop(self) -> None:
+        self.server.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def table(kinds: list[str], results: dict[str, dict[str, float | None]], all_rows: list[Row]) -> str:
+    def cell(value: float | None) -> str:
+        return "" if value is None else f"{value:.3g}" if value < 100 else f"{value:.0f}"
+
+    lines = ["| what (server side) | unit | " + " | ".join(kinds) + " | gate | goal |", "|---|---|" + "---|" * (len(kinds) + 2)]
+    extra = [("empty server", "MiB", "12", "6"), ("start to first accept", "ms", "100", "20")]
+    for name, unit, gate, goal in [(row.name, row.unit, row.gate, row.goal) for row in all_rows] + extra:
+        values = [cell(results[kind].get(name)) for kind in kinds]
+        lines.append(f"| {name} | {unit} | " + " | ".join(values) + f" | {gate} | {goal} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--servers", default="leveret,prosody,ejabberd")
+    parser.add_argument("--scenarios", default="", help="only rows whose name holds one of these words, comma-separated")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the load, one run: a look, not a measurement")
+    parser.add_argument("--out", type=Path, help="where to write the table (default: standard output)")
+    options = parser.parse_args()
+    kinds = options.servers.split(",")
+    wanted = [word for word in options.scenarios.split(",") if word]
+    chosen = [row for row in rows(10 if options.quick else 1) if not wanted or any(word in row.name for word in wanted)]
+    bench = Path(os.environ["LEVERET_BENCH"])
+    results: dict[str, dict[str, float | None]] = {}
+    for kind in kinds:
+        mine = [row for row in chosen if not (row.hub_only and kind != "leveret")]
+        run = Bench(kind, max(row.accounts for row in mine), bench, 1 if options.quick else options.runs)
+        try:
+            run.start()
+            results[kind] = {row.name: run.measure(row) for row in mine}
+            results[kind]["empty server"] = statistics.median(run.empty)
+            results[kind]["start to first accept"] = statistics.median(run.starts)
+        finally:
+            run.stop()
+    text = table(kinds, results, chosen)
+    if options.out:
+        options.out.write_text(text)
+    print(text)
+    return 0 if all(value is not None for figures in results.values() for value in figures.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
