@@ -20,7 +20,7 @@ const TICK: Duration = Duration::from_millis(250);
 
 /// The deadlines of all connections.
 #[derive(Debug, Default)]
-pub struct Timers {
+pub(crate) struct Timers {
     wheel: Mutex<Wheel>,
     earlier: Notify,
 }
@@ -35,7 +35,7 @@ struct Wheel {
 
 /// One connection's place on the wheel.
 #[derive(Debug)]
-pub struct Timer {
+pub(crate) struct Timer {
     timers: Arc<Timers>,
     place: u32,
     /// The earliest tick at which the wheel will wake the connection; `u64::MAX`: none.
@@ -56,7 +56,7 @@ fn tick_at(now: Instant) -> u64 {
 
 impl Timers {
     /// A place for one connection.
-    pub fn place(self: &Arc<Self>) -> Timer {
+    pub(crate) fn place(self: &Arc<Self>) -> Timer {
         let mut wheel = self.lock();
         let place = wheel.free.pop().unwrap_or_else(|| {
             wheel.wakers.push(None);
@@ -70,7 +70,7 @@ impl Timers {
     }
 
     /// Wakes connections as their deadlines come; runs as long as the hub.
-    pub async fn run(self: Arc<Self>, clock: Clock) {
+    pub(crate) async fn run(self: Arc<Self>, clock: Clock) {
         loop {
             let next = self.lock().due.first_key_value().map(|(tick, _)| *tick);
             match next {
@@ -112,7 +112,7 @@ impl Timers {
 
 impl Timer {
     /// Sees to it that `waker` is woken at `at` or before.
-    pub fn arm(&mut self, at: Instant, now: Instant, waker: &Waker) {
+    pub(crate) fn arm(&mut self, at: Instant, now: Instant, waker: &Waker) {
         let tick = tick_after(at);
         if self.armed <= tick && self.armed > tick_at(now) {
             return;

@@ -3,6 +3,8 @@
 //! The whole hub, over a real socket: a device publishes in a pipeline, the hub is killed at a moment that a seed
 //! chooses, started again on the same data, and must have every item whose publish was answered with a result.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::{
     collections::BTreeSet,
     fs,

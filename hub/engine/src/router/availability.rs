@@ -121,6 +121,7 @@ impl Router {
             event: Arc::clone(event),
             to,
             reach: Reach::Available,
+            delay: None,
         };
         self.fanout
             .send(Source::Account(own), job, &self.directory, &mut self.post);
@@ -224,6 +225,7 @@ impl Router {
             event: Arc::clone(event),
             to: [Delivery { to, tag: None }].into(),
             reach,
+            delay: None,
         };
         self.fanout
             .send(source, job, &self.directory, &mut self.post);

@@ -109,6 +109,11 @@ impl Commits {
         }
     }
 
+    /// Whether a change of the node is under way.
+    pub(super) fn is_under_way(&self, at: &NodeAddress) -> bool {
+        self.nodes.contains_key(at)
+    }
+
     fn follow(&mut self, seq: u64, after: After) -> Option<After> {
         match self.pending.iter_mut().find(|pending| pending.seq == seq) {
             Some(pending) => {

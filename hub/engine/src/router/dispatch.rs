@@ -1,14 +1,10 @@
 //! From a command to the service that decides it: what it needs, where it waits, and its answer's way back.
 
-use smallvec::{SmallVec, smallvec};
-
 use crate::{
     access::Subject,
     account::Role,
-    address::{BareJid, FullJid},
-    command::{
-        AdminRequest, Answer, Command, PubsubAction, PubsubRequest, Reply, SessionId, Token,
-    },
+    address::FullJid,
+    command::{Answer, Command, PubsubRequest, Reply, SessionId, Token},
     effect::{AccountCounts, StoreOp, StoreQuery, StoreRequest, Urgency},
     event::What,
     mailbox::Entry,
@@ -25,8 +21,6 @@ use crate::{
     },
     service::{Change, Decision, Notice, pubsub::Asker},
 };
-
-type Needs = SmallVec<[Need; 2]>;
 
 impl Router {
     /// Runs the command if nothing of its session waits before it and all that it needs is here; else parks it.
@@ -160,96 +154,6 @@ impl Router {
         let id = self.questions;
         self.asked.insert(id, then);
         self.requests.push(StoreRequest::Query { id, query });
-    }
-
-    fn missing(&self, needs: &[Need]) -> Needs {
-        let absent = |need: &&Need| match need {
-            Need::Boot => !self.booted,
-            Need::Node(_) => true,
-            _ => !self.residency.has(need),
-        };
-        needs.iter().filter(absent).cloned().collect()
-    }
-
-    /// What the command needs in memory.
-    fn needs(&self, id: SessionId, command: &Command) -> Needs {
-        if !self.booted && !matches!(command, Command::Detach(_)) {
-            return smallvec![Need::Boot];
-        }
-        let Some(session) = self.directory.get(id) else {
-            return Needs::new();
-        };
-        let own = session.jid.as_ref().map(FullJid::bare);
-        match (command, own) {
-            (Command::SignIn { account }, _) => smallvec![Need::Record(account.clone())],
-            (Command::Attach { account, .. } | Command::Register { account, .. }, _) => {
-                smallvec![Need::Account(account.clone())]
-            }
-            (Command::Describe { account }, None) => smallvec![Need::Account(account.clone())],
-            (Command::Describe { account }, Some(own)) => {
-                smallvec![Need::Account(account.clone()), Need::Roster(own)]
-            }
-            (Command::Admin(request), _) => self.admin_needs(request),
-            (Command::Pubsub(request), own) => {
-                let mut needs: Needs = own.into_iter().map(Need::Account).collect();
-                needs.extend(self.pubsub.missing(request).into_iter().map(Need::Node));
-                needs
-            }
-            (
-                Command::Announce(_)
-                | Command::Probe { .. }
-                | Command::GetRoster { .. }
-                | Command::SetContact { .. },
-                Some(own),
-            )
-            | (Command::Continue(_), Some(own)) => smallvec![Need::Roster(own)],
-            (Command::Handshake { to, .. }, Some(own)) => self.pair(own, to.bare()),
-            (Command::RemoveContact { jid }, Some(own)) => self.pair(own, jid.clone()),
-            (Command::Send(message), _) => self.message_needs(message),
-            (Command::Activity { of }, Some(own)) if self.is_ours(&of.bare()) => {
-                smallvec![Need::Account(of.bare()), Need::Roster(own)]
-            }
-            (Command::ChangeCredentials(_), Some(own)) => smallvec![Need::Record(own)],
-            (Command::Unregister, Some(own)) => self.removal_needs(&own),
-            _ => Needs::new(),
-        }
-    }
-
-    /// Both rosters of a handshake; the contact's only if it can have one.
-    fn pair(&self, own: BareJid, contact: BareJid) -> Needs {
-        let mut needs: Needs = smallvec![Need::Roster(own)];
-        if self.is_ours(&contact) {
-            needs.push(Need::Account(contact.clone()));
-            needs.push(Need::Roster(contact));
-        }
-        needs
-    }
-
-    /// What the removal of an account needs: both sides of all its contacts, and its nodes with their owners.
-    pub(super) fn removal_needs(&self, account: &BareJid) -> Needs {
-        let mut needs: Needs = smallvec![
-            Need::Account(account.clone()),
-            Need::Roster(account.clone()),
-            Need::Owned(account.clone())
-        ];
-        if let Some(roster) = self.residency.roster(account) {
-            let ours = roster
-                .contacts
-                .iter()
-                .map(|contact| &contact.jid)
-                .filter(|jid| self.is_ours(jid));
-            needs.extend(
-                ours.flat_map(|jid| [Need::Account(jid.clone()), Need::Roster(jid.clone())]),
-            );
-        }
-        for node in self.residency.owned(account) {
-            let request = PubsubRequest {
-                host: None,
-                action: PubsubAction::NodeAffiliations { node: node.clone() },
-            };
-            needs.extend(self.pubsub.missing(&request).into_iter().map(Need::Node));
-        }
-        needs
     }
 
     fn run(&mut self, id: SessionId, token: Token, command: Command) {
@@ -431,7 +335,9 @@ impl Router {
         }
         for op in &ops {
             self.residency.note(op);
-            self.counts.items_published += u64::from(matches!(op, StoreOp::PutItem { .. }));
+            if let StoreOp::PutNode { at, .. } = op {
+                self.nodes.push_back(at.clone());
+            }
         }
         if let Some(ask) = &after.ask {
             self.defer(ask);
@@ -441,7 +347,7 @@ impl Router {
 
     /// Tells everybody whom a change concerns.
     pub(super) fn notify(&mut self, notices: Vec<Notice>) {
-        for Notice { event, to, .. } in notices {
+        for Notice { event, to, delay } in notices {
             let Some(at) = (match &event.what {
                 What::Node(event) => Some(event.at.clone()),
                 _ => None,
@@ -452,6 +358,7 @@ impl Router {
                 event,
                 to,
                 reach: Reach::Reachable,
+                delay,
             };
             self.fanout
                 .send(Source::Node(at), job, &self.directory, &mut self.post);
@@ -504,20 +411,6 @@ impl Router {
             self.post.push(&self.directory, id, Entry::Answer(answer));
         }
         self.relieve(id);
-    }
-
-    /// What an administrative request needs.
-    fn admin_needs(&self, request: &AdminRequest) -> Needs {
-        match request {
-            AdminRequest::AddAccount { account, .. }
-            | AdminRequest::SetCredentials { account, .. }
-            | AdminRequest::SetEnabled { account, .. } => smallvec![Need::Record(account.clone())],
-            AdminRequest::RemoveAccount { account } => self.removal_needs(account),
-            AdminRequest::ListAccounts { .. }
-            | AdminRequest::ListSessions { .. }
-            | AdminRequest::Kick { .. }
-            | AdminRequest::Status => Needs::new(),
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The only place where one event becomes many deliveries (S7).
 //!
-//! A list of up to [`FANOUT_SLICE`] deliveries goes out at once. A longer one goes out in slices, one source (node or account)
+//! The first [`FANOUT_SLICE`] deliveries of a list go out at once. The rest follows in slices, one source (node or account)
 //! after the other; a source's next event waits until its last is through, so each source keeps its order. Sources with an
 //! alarm under way go first. A delivery is a look-up by index and a pointer pushed: nothing is rendered and nothing waits.
 
@@ -56,6 +56,8 @@ pub(super) struct Job {
     pub(super) event: Arc<Event>,
     pub(super) to: Arc<[Delivery]>,
     pub(super) reach: Reach,
+    /// It is told late: when it happened.
+    pub(super) delay: Option<Timestamp>,
 }
 
 struct Begun {
@@ -127,7 +129,7 @@ pub(super) struct Fanout {
 }
 
 impl Fanout {
-    /// Sends at once if it is short and nothing of its source is under way; else takes it up for [`work`](Self::work).
+    /// Makes the first slice at once if nothing of the source is under way, and takes up the rest for [`work`](Self::work).
     pub(super) fn send(
         &mut self,
         source: Source,
@@ -135,9 +137,12 @@ impl Fanout {
         directory: &Directory,
         post: &mut Post,
     ) {
-        if job.to.len() <= FANOUT_SLICE && !self.queues.contains_key(&source) {
-            slice(&job, 0, directory, post);
-            return;
+        let mut next = 0;
+        if !self.queues.contains_key(&source) {
+            next = slice(&job, 0, directory, post);
+            if next >= job.to.len() {
+                return;
+            }
         }
         if job.event.class() == Some(Class::Alarm) && !self.urgent.contains(&source) {
             self.urgent.push_back(source.clone());
@@ -146,7 +151,7 @@ impl Fanout {
         if queue.is_empty() {
             self.ring.push_back(source);
         }
-        queue.push_back(Begun { job, next: 0 });
+        queue.push_back(Begun { job, next });
     }
 
     /// Whether the source's events must queue behind what is under way.
@@ -225,7 +230,7 @@ fn deliver(
         event: Arc::clone(&job.event),
         to,
         tag: delivery.tag.clone(),
-        delay: None,
+        delay: job.delay,
     };
     post.push(directory, id, entry);
 }

@@ -20,6 +20,7 @@ mod cursor;
 mod directory;
 mod dispatch;
 mod fanout;
+mod needs;
 mod pipeline;
 mod residency;
 mod sessions;
@@ -28,18 +29,26 @@ mod stored;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, net::IpAddr, sync::Arc, task::Waker, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    net::IpAddr,
+    sync::Arc,
+    task::Waker,
+    time::Duration,
+};
 
 use sha2::{Digest, Sha256};
 
 use crate::{
     access::{AccessRules, Subject},
+    account::Role,
     address::BareJid,
     class::ClassRules,
     command::{Command, Cursor, EndReason, RouterStatus, SessionId, Token},
     effect::StoreRequest,
     limits::Limits,
     mailbox::{Entry, Mailbox, MailboxBudget},
+    node::NodeAddress,
     refusal::{Reason, Refusal},
     service::{
         login_throttle::{LoginThrottle, RegistrationRate},
@@ -53,6 +62,8 @@ use self::{
     residency::Need, residency::Residency, stored::Asked,
 };
 
+/// Nodes kept in memory; those beyond, first come first, wait on the disk until they are needed, unless a session is subscribed.
+const NODES_RESIDENT_MAX: usize = 65_536;
 /// After how long the store is asked again for what a start needs.
 const BOOT_RETRY: Duration = Duration::from_secs(1);
 /// Tells a connection that stopped reading to look again whether it may; continuing it does nothing.
@@ -108,6 +119,11 @@ pub struct Router {
     boot_retry: Option<Instant>,
     started: Option<Instant>,
     stopping: bool,
+    /// Once the rules are not those of the start: the roles of accounts that have been here, to check nodes that come into
+    /// memory later.
+    roles: Option<HashMap<BareJid, Role>>,
+    /// Nodes in memory, those that came first in front.
+    nodes: VecDeque<NodeAddress>,
     counts: RouterStatus,
     /// The time of the entry that is being handled.
     now: Now,
@@ -150,6 +166,8 @@ impl Router {
             boot_retry: None,
             started: None,
             stopping: false,
+            roles: None,
+            nodes: VecDeque::new(),
             counts: RouterStatus::default(),
             now: Now::default(),
         };
@@ -214,7 +232,8 @@ impl Router {
         into.append(&mut self.post.wakes);
     }
 
-    /// Takes new bounds and rules (SIGHUP). Subscriptions that the rules now forbid end (S13).
+    /// Takes new bounds and rules (SIGHUP). Subscriptions that the rules now forbid end (S13), as far as their accounts have
+    /// been here: the role of one that never was is not known, and it is judged when it asks for something.
     pub fn reload(&mut self, limits: Limits, access: AccessRules, classes: ClassRules, now: Now) {
         self.enter(now);
         self.budget.set(
@@ -225,24 +244,18 @@ impl Router {
         self.throttle
             .set_per_minute(limits.failed_logins_per_minute);
         self.limits = limits.clone();
-        // An account that has not been here since the start is judged by its rules when it comes.
-        let roles: HashMap<BareJid, _> = self
+        let here = self
             .directory
             .all()
-            .filter_map(|(_, session)| session.jid.as_ref())
-            .filter_map(|jid| Some((jid.bare(), self.directory.role_of(&jid.bare())?)))
-            .collect();
-        let subject = |jid: &BareJid| {
-            let role = *roles.get(jid)?;
-            Some(Subject {
-                jid: jid.clone(),
-                role,
-                groups: Vec::new(),
-            })
-        };
+            .filter_map(|(_, session)| session.jid.as_ref());
+        let here = here.filter_map(|jid| Some((jid.bare(), self.directory.role_of(&jid.bare())?)));
+        let mut roles = self.roles.take().unwrap_or_default();
+        roles.extend(here);
+        let subject = |jid: &BareJid| subject(&roles, jid);
         let changes = self
             .pubsub
             .set_rules(access, classes, limits, &subject, &mut self.directory);
+        self.roles = Some(roles);
         for change in changes {
             self.change(change, None);
         }
@@ -251,7 +264,10 @@ impl Router {
 
     /// What there is, as far as the router knows without asking the store.
     pub fn status(&self) -> RouterStatus {
+        let pubsub = self.pubsub.status();
         RouterStatus {
+            nodes_resident: pubsub.nodes_resident,
+            items_published: pubsub.items_published,
             sessions: self.directory.len(),
             deliveries: self.post.deliveries,
             failed_logins: self.throttle.failures(),
@@ -279,6 +295,15 @@ impl Router {
     fn leave(&mut self) {
         while let Some(id) = self.post.gone.pop() {
             self.detach(id, EndReason::Overflow);
+        }
+        while self.nodes.len() > NODES_RESIDENT_MAX
+            && let Some(at) = self.nodes.pop_front()
+        {
+            // One that something of this moment needs comes back, or is still there at the next turn.
+            if self.commits.is_under_way(&at) || !self.pubsub.evict(&at) {
+                self.nodes.push_back(at);
+                break;
+            }
         }
         let directory = &self.directory;
         self.residency
@@ -311,6 +336,16 @@ impl Router {
             self.post.push(&self.directory, id, Entry::Continue(NUDGE));
         }
     }
+}
+
+/// An account as the rules see it.
+fn subject(roles: &HashMap<BareJid, Role>, jid: &BareJid) -> Option<Subject> {
+    let role = *roles.get(jid)?;
+    Some(Subject {
+        jid: jid.clone(),
+        role,
+        groups: Vec::new(),
+    })
 }
 
 /// S5: what is said where the store could not do it.

@@ -55,6 +55,7 @@ impl Pipeline {
     }
 
     /// The answer is here; `ready` gets it, and those behind it, once it is first.
+    #[allow(clippy::vec_box, reason = "answers travel boxed")]
     pub(super) fn answer(
         &mut self,
         number: u64,

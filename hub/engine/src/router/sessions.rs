@@ -48,6 +48,9 @@ impl Router {
         }
         self.directory.bind(ask.session, jid.clone(), role);
         self.residency.drop_record(&account);
+        if let Some(roles) = &mut self.roles {
+            roles.insert(account.clone(), role);
+        }
         let since = self.now.wall;
         if let Some(session) = self.directory.get_mut(ask.session) {
             session.transport = transport;

@@ -7,13 +7,13 @@ use crate::{
     effect::{StoreAnswer, StoreFault, StoreOp, StoreResponse},
     mailbox::Addressed,
     node::NodeAddress,
-    refusal::Refusal,
+    refusal::{Reason, Refusal},
     router::{
         BOOT_RETRY, Router,
         commit::{After, Deed, accounts_of},
         pipeline::Ask,
         residency::Need,
-        store_failed,
+        store_failed, subject,
     },
 };
 
@@ -144,6 +144,10 @@ impl Router {
                 let status = Box::new(self.status());
                 self.answer(ask, Ok(Reply::Admin(Box::new(AdminReply::Status(status)))));
             }
+            (Asked::Read { ask, .. }, Err(StoreFault::NotFound)) => {
+                // XEP-0059 §2.4.
+                self.refuse(ask, Reason::ItemNotFound.into());
+            }
             (Asked::Read { ask, .. } | Asked::Accounts(ask) | Asked::Totals(ask), _) => {
                 self.refuse(ask, store_failed())
             }
@@ -190,7 +194,9 @@ impl Router {
             }
             (Need::Node(at), StoreAnswer::Node(record)) => {
                 let at: NodeAddress = at.clone();
-                self.pubsub.loaded(at, record.map(|record| *record));
+                self.pubsub.loaded(at.clone(), record.map(|record| *record));
+                self.recheck(&at);
+                self.nodes.push_back(at);
             }
             // An answer to another question is a fault of the store.
             _ => {
@@ -200,6 +206,15 @@ impl Router {
         }
         for id in self.take_waiting(&need) {
             self.advance(id);
+        }
+    }
+
+    /// Ends what rules that changed while the node was not in memory forbid (S13).
+    fn recheck(&mut self, at: &NodeAddress) {
+        let Some(roles) = &self.roles else { return };
+        let subject = |jid: &BareJid| subject(roles, jid);
+        if let Some(change) = self.pubsub.recheck(at, &subject, &mut self.directory) {
+            self.change(change, None);
         }
     }
 

@@ -15,8 +15,8 @@ fn sign_in(world: &mut World, id: SessionId, name: &str) -> (bool, Duration) {
     }
 }
 
-fn keys() -> Box<Credentials> {
-    Box::new(Credentials {})
+fn boxed() -> Box<Credentials> {
+    Box::new(keys())
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn xep0077_s3_1_registration() {
                 id,
                 Command::Register {
                     account,
-                    credentials: keys(),
+                    credentials: boxed(),
                 },
             )
             .map_err(|refusal| refusal.reason)
@@ -175,7 +175,7 @@ fn xep0077_s3_1_registration() {
         id,
         Command::Register {
             account: bare("romeo"),
-            credentials: keys(),
+            credentials: boxed(),
         },
     );
     assert_eq!(refused.unwrap_err().reason, Reason::NotAllowed);
@@ -242,7 +242,7 @@ fn xep0077_s3_3_a_new_password_leaves_sessions_alone_unless_an_operator_sets_it(
         world.online("romeo", "desk", 0),
     );
     world.hush(&[romeo, desk]);
-    world.ask(romeo, Command::ChangeCredentials(keys()));
+    world.ask(romeo, Command::ChangeCredentials(boxed()));
     assert_eq!(world.hear(romeo), ["done"]);
     assert_eq!(world.hear(desk), [""; 0]);
     let operator = world.operator();
@@ -251,7 +251,7 @@ fn xep0077_s3_3_a_new_password_leaves_sessions_alone_unless_an_operator_sets_it(
             operator,
             AdminRequest::SetCredentials {
                 account: bare("romeo"),
-                credentials: keys(),
+                credentials: boxed(),
             },
         )
         .unwrap();
@@ -265,7 +265,7 @@ fn the_administration_adds_lists_and_counts() {
     let add = |name: &str, replace| AdminRequest::AddAccount {
         account: bare(name),
         role: Role::Operator,
-        credentials: keys(),
+        credentials: boxed(),
         replace,
     };
     world.admin(operator, add("anna", false)).unwrap();

@@ -76,9 +76,9 @@ fn s7_a_long_fan_out_goes_in_slices_and_keeps_its_order() {
         message("d2999@localhost/x", MessageKind::Chat, "now"),
         world.now,
     );
+    assert_eq!(world.hear(first), ["operator@localhost/console available"]);
     assert_eq!(world.hear(last), [""; 0]);
     assert!(world.router.work());
-    assert_eq!(world.hear(first), ["operator@localhost/console available"]);
     assert_eq!(world.hear(last), [""; 0]);
     world.settle();
     assert_eq!(

@@ -2,6 +2,13 @@
 
 use super::*;
 
+/// Juliet's resources with their priorities, whom the message is for, and what becomes of it by type.
+type Row = (
+    &'static [(&'static str, i8)],
+    &'static str,
+    [&'static str; 5],
+);
+
 /// What becomes of a message: who of the addressee's two resources hears it, and what the sender does.
 fn outcome(
     resources: &[(&str, i8)],
@@ -45,7 +52,7 @@ fn rfc6121_s8_5_the_whole_table() {
     const TWO: &[(&str, i8)] = &[("a", 0), ("b", 5)];
     // D a: delivered to a; O: kept; E: service-unavailable; S: silence.
     #[rustfmt::skip]
-    let table: [(&[(&str, i8)], &str, [&str; 5]); 13] = [
+    let table: [Row; 13] = [
         //                              normal   chat     groupchat headline error
         (NOBODY,   "nobody@localhost",   ["E",    "E",     "E",      "S",     "S"]),
         (NOBODY,   "nobody@localhost/a", ["E",    "E",     "E",      "S",     "S"]),

@@ -5,6 +5,7 @@ mod cursors;
 mod messages;
 mod order;
 mod presence;
+mod pubsub;
 mod rosters;
 mod store;
 
@@ -16,8 +17,7 @@ use crate::{
     account::Role,
     address::{FullJid, Jid},
     command::{AdminRequest, Answer, Reply, Transport},
-    credentials::Credentials,
-    effect::{StoreOp, StoreResponse},
+    credentials::{Credentials, Derivation, Password},
     event::{Event, What},
     message::{Handshake, Hints, Iq, IqKind, Message, MessageKind, Presence, PresenceKind, Show},
     time::Timestamp,
@@ -29,6 +29,17 @@ fn bare(name: &str) -> BareJid {
 
 fn jid(text: &str) -> Jid {
     Jid::parse(text).unwrap()
+}
+
+/// Some keys; derived once, since that takes milliseconds.
+fn keys() -> Credentials {
+    static KEYS: std::sync::LazyLock<Credentials> = std::sync::LazyLock::new(|| {
+        Credentials::derive(
+            &Password::prepare("secret").unwrap(),
+            &Derivation::with_salts([1; 16], [2; 16]),
+        )
+    });
+    KEYS.clone()
 }
 
 fn settings() -> RouterSettings {

@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::{
     account::{Account, Contact, Role, Roster, Subscription},
     address::BareJid,
-    credentials::Credentials,
     effect::{
         AccountCounts, StoreAnswer, StoreFault, StoreOp, StoreQuery, StoreRequest, StoreResponse,
     },
-    item::Item,
+    item::{Item, NodeRecord},
     message::Message,
     node::NodeAddress,
     time::Timestamp,
@@ -23,6 +22,7 @@ pub(super) struct FakeStore {
     offline: BTreeMap<BareJid, Vec<(u64, Timestamp, Message)>>,
     pub(super) owed: BTreeMap<BareJid, Vec<(u64, NodeAddress, Arc<Item>)>>,
     made: u64,
+    nodes: BTreeMap<NodeAddress, NodeRecord>,
     requests: VecDeque<StoreRequest>,
     /// Nothing is answered meanwhile.
     pub(super) held: bool,
@@ -47,7 +47,7 @@ impl FakeStore {
             responses.push(match request {
                 StoreRequest::Commit(commit) if self.failing => StoreResponse::Failed {
                     seq: commit.seq,
-                    fault: StoreFault("disk full".into()),
+                    fault: StoreFault::Failed("disk full".into()),
                 },
                 StoreRequest::Commit(commit) => {
                     self.commits += 1;
@@ -60,7 +60,7 @@ impl FakeStore {
                 StoreRequest::Query { id, query } => {
                     self.queries += 1;
                     let answer = if self.blind {
-                        Err(StoreFault("unreadable".into()))
+                        Err(StoreFault::Failed("unreadable".into()))
                     } else {
                         Ok(self.query(query))
                     };
@@ -71,12 +71,20 @@ impl FakeStore {
         responses
     }
 
+    /// Commits that are handed over and not answered.
+    pub(super) fn waiting(&self) -> usize {
+        self.requests
+            .iter()
+            .filter(|request| matches!(request, StoreRequest::Commit(_)))
+            .count()
+    }
+
     pub(super) fn add_account(&mut self, jid: &BareJid, role: Role) {
         let account = Account {
             jid: jid.clone(),
             role,
             enabled: true,
-            credentials: Credentials {},
+            credentials: super::keys(),
             created: Timestamp::default(),
             last_seen: None,
         };
@@ -175,6 +183,43 @@ impl FakeStore {
                     .or_default()
                     .retain(|(number, _, _)| *number > up_to);
             }
+            StoreOp::PutNode {
+                at,
+                config,
+                creator,
+                created,
+            } => {
+                let record = NodeRecord {
+                    config: *config,
+                    created,
+                    creator,
+                    affiliations: Vec::new(),
+                    subscriptions: Vec::new(),
+                    last: None,
+                };
+                self.nodes.entry(at).or_insert(record);
+            }
+            StoreOp::RemoveNode { at } => drop(self.nodes.remove(&at)),
+            StoreOp::PutAffiliation {
+                at,
+                jid,
+                affiliation,
+            } => {
+                if let Some(node) = self.nodes.get_mut(&at) {
+                    node.affiliations.retain(|(other, _)| *other != jid);
+                    node.affiliations.push((jid, affiliation));
+                }
+            }
+            StoreOp::PutSubscription { at, subscription } => {
+                if let Some(node) = self.nodes.get_mut(&at) {
+                    node.subscriptions.push(subscription);
+                }
+            }
+            StoreOp::PutItem { at, item, .. } => {
+                if let Some(node) = self.nodes.get_mut(&at) {
+                    node.last = Some(item);
+                }
+            }
             _ => {}
         }
     }
@@ -196,7 +241,7 @@ impl FakeStore {
             StoreQuery::Roster(jid) => {
                 StoreAnswer::Roster(self.rosters.get(&jid).cloned().unwrap_or_default())
             }
-            StoreQuery::Node(_) => StoreAnswer::Node(None),
+            StoreQuery::Node(at) => StoreAnswer::Node(self.nodes.get(&at).cloned().map(Box::new)),
             StoreQuery::Offline {
                 account,
                 after,
@@ -207,7 +252,13 @@ impl FakeStore {
                 after,
                 max,
             } => StoreAnswer::Owed(page(self.owed.get(&account), after, max)),
-            StoreQuery::AffiliationsOf { .. } => StoreAnswer::Affiliations(Vec::new()),
+            StoreQuery::AffiliationsOf { account, .. } => {
+                let of = |(at, node): (&NodeAddress, &NodeRecord)| {
+                    let affiliation = node.affiliations.iter().find(|(jid, _)| *jid == account)?.1;
+                    Some((at.node.clone(), affiliation))
+                };
+                StoreAnswer::Affiliations(self.nodes.iter().filter_map(of).collect())
+            }
             StoreQuery::Accounts { after, max } => {
                 let later = self
                     .accounts

@@ -1,0 +1,117 @@
+//! What each command needs in memory before it runs.
+
+use smallvec::{SmallVec, smallvec};
+
+use crate::{
+    address::{BareJid, FullJid},
+    command::{AdminRequest, Command, PubsubAction, PubsubRequest, SessionId},
+    router::{Router, residency::Need},
+};
+
+pub(super) type Needs = SmallVec<[Need; 2]>;
+
+impl Router {
+    pub(super) fn missing(&self, needs: &[Need]) -> Needs {
+        let absent = |need: &&Need| match need {
+            Need::Boot => !self.booted,
+            Need::Node(_) => true,
+            _ => !self.residency.has(need),
+        };
+        needs.iter().filter(absent).cloned().collect()
+    }
+
+    /// What the command needs in memory.
+    pub(super) fn needs(&self, id: SessionId, command: &Command) -> Needs {
+        if !self.booted && !matches!(command, Command::Detach(_)) {
+            return smallvec![Need::Boot];
+        }
+        let Some(session) = self.directory.get(id) else {
+            return Needs::new();
+        };
+        let own = session.jid.as_ref().map(FullJid::bare);
+        match (command, own) {
+            (Command::SignIn { account }, _) => smallvec![Need::Record(account.clone())],
+            (Command::Attach { account, .. } | Command::Register { account, .. }, _) => {
+                smallvec![Need::Account(account.clone())]
+            }
+            (Command::Describe { account }, None) => smallvec![Need::Account(account.clone())],
+            (Command::Describe { account }, Some(own)) => {
+                smallvec![Need::Account(account.clone()), Need::Roster(own)]
+            }
+            (Command::Admin(request), _) => self.admin_needs(request),
+            (Command::Pubsub(request), own) => {
+                let mut needs: Needs = own.into_iter().map(Need::Account).collect();
+                needs.extend(self.pubsub.missing(request).into_iter().map(Need::Node));
+                needs
+            }
+            (
+                Command::Announce(_)
+                | Command::Probe { .. }
+                | Command::GetRoster { .. }
+                | Command::SetContact { .. },
+                Some(own),
+            )
+            | (Command::Continue(_), Some(own)) => smallvec![Need::Roster(own)],
+            (Command::Handshake { to, .. }, Some(own)) => self.pair(own, to.bare()),
+            (Command::RemoveContact { jid }, Some(own)) => self.pair(own, jid.clone()),
+            (Command::Send(message), _) => self.message_needs(message),
+            (Command::Activity { of }, Some(own)) if self.is_ours(&of.bare()) => {
+                smallvec![Need::Account(of.bare()), Need::Roster(own)]
+            }
+            (Command::ChangeCredentials(_), Some(own)) => smallvec![Need::Record(own)],
+            (Command::Unregister, Some(own)) => self.removal_needs(&own),
+            _ => Needs::new(),
+        }
+    }
+
+    /// Both rosters of a handshake; the contact's only if it can have one.
+    fn pair(&self, own: BareJid, contact: BareJid) -> Needs {
+        let mut needs: Needs = smallvec![Need::Roster(own)];
+        if self.is_ours(&contact) {
+            needs.push(Need::Account(contact.clone()));
+            needs.push(Need::Roster(contact));
+        }
+        needs
+    }
+
+    /// What the removal of an account needs: both sides of all its contacts, and its nodes with their owners.
+    pub(super) fn removal_needs(&self, account: &BareJid) -> Needs {
+        let mut needs: Needs = smallvec![
+            Need::Account(account.clone()),
+            Need::Roster(account.clone()),
+            Need::Owned(account.clone())
+        ];
+        if let Some(roster) = self.residency.roster(account) {
+            let ours = roster
+                .contacts
+                .iter()
+                .map(|contact| &contact.jid)
+                .filter(|jid| self.is_ours(jid));
+            needs.extend(
+                ours.flat_map(|jid| [Need::Account(jid.clone()), Need::Roster(jid.clone())]),
+            );
+        }
+        for node in self.residency.owned(account) {
+            let request = PubsubRequest {
+                host: None,
+                action: PubsubAction::NodeAffiliations { node: node.clone() },
+            };
+            needs.extend(self.pubsub.missing(&request).into_iter().map(Need::Node));
+        }
+        needs
+    }
+
+    /// What an administrative request needs.
+    fn admin_needs(&self, request: &AdminRequest) -> Needs {
+        match request {
+            AdminRequest::AddAccount { account, .. }
+            | AdminRequest::SetCredentials { account, .. }
+            | AdminRequest::SetEnabled { account, .. } => smallvec![Need::Record(account.clone())],
+            AdminRequest::RemoveAccount { account } => self.removal_needs(account),
+            AdminRequest::ListAccounts { .. }
+            | AdminRequest::ListSessions { .. }
+            | AdminRequest::Kick { .. }
+            | AdminRequest::Status => Needs::new(),
+        }
+    }
+}
