@@ -16,7 +16,10 @@ const STORM: u64 = 60 * SECOND;
 
 fn number(name: &str) -> Option<u64> {
     let text = env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name} is no number: {text}")),
+    )
 }
 
 /// Lives through one world, and says what is wrong with it.
@@ -40,7 +43,12 @@ fn assert_good(seed: u64) {
         "{} ({} faults):\n  {}",
         world.name(),
         faults.len(),
-        faults.iter().take(20).cloned().collect::<Vec<_>>().join("\n  ")
+        faults
+            .iter()
+            .take(20)
+            .cloned()
+            .collect::<Vec<_>>()
+            .join("\n  ")
     );
 }
 
@@ -71,7 +79,10 @@ fn promises_hold_in_every_world() {
         }
     });
     let failed = failed.load(Ordering::Relaxed);
-    assert!(failed == 0, "{failed} of {seeds} worlds failed; LEVERET_SEED repeats one of them");
+    assert!(
+        failed == 0,
+        "{failed} of {seeds} worlds failed; LEVERET_SEED repeats one of them"
+    );
 }
 
 #[test]

@@ -49,7 +49,10 @@ pub fn nothing_is_left(world: &World) -> Faults {
     expect_none("sessions of the router", hub.status().sessions);
     expect_none("connections", hub.connections().len());
     expect_none("bytes in mailboxes", hub.mailbox_memory());
-    expect_none("requests to the store", usize::from(!world.disk().is_idle()));
+    expect_none(
+        "requests to the store",
+        usize::from(!world.disk().is_idle()),
+    );
     faults
 }
 
@@ -91,7 +94,9 @@ fn every_answered_publish_is_readable(
         let publish = &ledger.published[*number];
         let before = last.insert((publish.by, publish.session), *number);
         if before.is_some_and(|before| before > *number) {
-            faults.push(format!("{node}: one session's items {before:?} and {number} changed places"));
+            faults.push(format!(
+                "{node}: one session's items {before:?} and {number} changed places"
+            ));
         }
     }
     for (number, publish) in ledger.published.iter().enumerate() {
@@ -99,7 +104,9 @@ fn every_answered_publish_is_readable(
             continue;
         }
         if publish.answered.is_some() && !found.contains(&number) {
-            faults.push(format!("{node}: publish {number} was answered and is not there: {publish:?}"));
+            faults.push(format!(
+                "{node}: publish {number} was answered and is not there: {publish:?}"
+            ));
         }
         if let Some(condition) = &publish.refused {
             faults.push(format!("{node}: publish {number} was refused: {condition}"));
@@ -108,14 +115,20 @@ fn every_answered_publish_is_readable(
 }
 
 fn every_reading_is_complete(ledger: &Ledger, node: &str, all: &[usize], faults: &mut Faults) {
-    for read in ledger.reads.iter().filter(|read| read.node == node && read.done) {
+    for read in ledger
+        .reads
+        .iter()
+        .filter(|read| read.node == node && read.done)
+    {
         if !all.starts_with(&read.found) {
             faults.push(format!("{node}: a reading has gaps: {read:?} of {all:?}"));
         }
         for (number, publish) in ledger.published.iter().enumerate() {
             let before = publish.answered.is_some_and(|at| at < read.begun);
             if publish.node == node && before && !read.found.contains(&number) {
-                faults.push(format!("{node}: a reading lacks {number}, answered before: {read:?}"));
+                faults.push(format!(
+                    "{node}: a reading lacks {number}, answered before: {read:?}"
+                ));
             }
         }
     }
@@ -131,22 +144,32 @@ fn subscribers_see_each_item_once_and_in_order(
 ) {
     for session in ledger.sessions.iter().flatten() {
         let told = session.told.get(node).map_or(&[][..], Vec::as_slice);
-        let start = told.first().and_then(|first| all.iter().position(|it| it == first));
+        let start = told
+            .first()
+            .and_then(|first| all.iter().position(|it| it == first));
         let run = start.map_or(&[][..], |start| &all[start..]);
         if !run.starts_with(told) {
             faults.push(format!("{}: {node}: told {told:?} of {all:?}", session.jid));
             continue;
         }
         let Some(ready) = session.ready else { continue };
-        let first_due = all.iter().position(|number| ledger.published[*number].sent > ready);
+        let first_due = all
+            .iter()
+            .position(|number| ledger.published[*number].sent > ready);
         let alive = session.ended.is_none();
         if alive && first_due.is_some() && told.len() != run.len() {
-            faults.push(format!("{}: {node}: not told of the last of {all:?}, only {told:?}", session.jid));
+            faults.push(format!(
+                "{}: {node}: not told of the last of {all:?}, only {told:?}",
+                session.jid
+            ));
         }
         if let Some(due) = first_due {
             let late = start.map_or(alive, |start| start > due);
             if late {
-                faults.push(format!("{}: {node}: not told of {}, only {told:?}", session.jid, all[due]));
+                faults.push(format!(
+                    "{}: {node}: not told of {}, only {told:?}",
+                    session.jid, all[due]
+                ));
             }
         }
     }
@@ -185,7 +208,10 @@ fn the_newest_state_wins(ledger: &Ledger, node: &str, faults: &mut Faults) {
         }
         let due = session.ready.is_some_and(|ready| won.sent > ready) && session.ended.is_none();
         if due && told.last() != Some(&winner) {
-            faults.push(format!("{}: {node}: told {told:?}, and {winner} is the newest", session.jid));
+            faults.push(format!(
+                "{}: {node}: told {told:?}, and {winner} is the newest",
+                session.jid
+            ));
         }
     }
 }
@@ -204,7 +230,10 @@ fn messages_arrive(ledger: &Ledger, faults: &mut Faults) {
             let said = &ledger.said[*number];
             let before = last.insert((said.by, said.session), *number);
             if before.is_some_and(|before| before >= *number) {
-                faults.push(format!("{}: message {number} after {before:?}", session.jid));
+                faults.push(format!(
+                    "{}: message {number} after {before:?}",
+                    session.jid
+                ));
             }
             heard.entry(*number).or_default().push(session);
         }
@@ -249,7 +278,10 @@ fn contacts_see_the_truth(world: &World, faults: &mut Faults) {
         if let Some(session) = sessions.last()
             && session.sees != truth
         {
-            faults.push(format!("{} sees {:?} and the truth is {truth:?}", session.jid, session.sees));
+            faults.push(format!(
+                "{} sees {:?} and the truth is {truth:?}",
+                session.jid, session.sees
+            ));
         }
     }
 }

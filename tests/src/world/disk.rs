@@ -97,9 +97,14 @@ impl Disk {
             let mut names = reader.prepare(
                 "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name <> 'meta'",
             )?;
-            let names: Vec<String> = names.query_map((), |row| row.get(0))?.collect::<Result<_, _>>()?;
+            let names: Vec<String> = names
+                .query_map((), |row| row.get(0))?
+                .collect::<Result<_, _>>()?;
             let count = |name: String| {
-                let rows: i64 = reader.query_row(&format!("SELECT count(*) FROM {name}"), (), |row| row.get(0))?;
+                let rows: i64 =
+                    reader.query_row(&format!("SELECT count(*) FROM {name}"), (), |row| {
+                        row.get(0)
+                    })?;
                 Ok((name, u64::try_from(rows).unwrap_or_default()))
             };
             names.into_iter().map(count).collect()

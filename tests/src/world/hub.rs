@@ -163,9 +163,7 @@ impl Hub {
         self.connections.get(&link).is_some_and(|connection| {
             connection.work.is_none()
                 && connection.session.wants_input()
-                && !connection
-                    .id
-                    .is_some_and(|id| self.router.is_congested(id))
+                && !connection.id.is_some_and(|id| self.router.is_congested(id))
         })
     }
 
@@ -333,10 +331,7 @@ impl Hub {
         let mailbox = Mailbox::new(Arc::clone(&self.shared.budget));
         let id = self.router.open(Arc::clone(&mailbox), None);
         let mut answers = Vec::new();
-        for command in [
-            Command::AttachOperator,
-            Command::Admin(Box::new(request)),
-        ] {
+        for command in [Command::AttachOperator, Command::Admin(Box::new(request))] {
             let clock = now_of(now);
             self.router.handle(id, Token::default(), command, clock);
             self.after_router(disk, now, chance);

@@ -20,8 +20,8 @@ use std::sync::OnceLock;
 use leveret_engine::{
     account::{Account, Role},
     address::BareJid,
-    credentials::{Credentials, Derivation, Password},
     command::AdminRequest,
+    credentials::{Credentials, Derivation, Password},
     effect::StoreOp,
 };
 
@@ -114,7 +114,10 @@ impl World {
             self.sign_in(person);
         }
         self.run_for(5 * SECOND);
-        let all = [("pubsub#max_items", "max"), ("pubsub#persist_items", "true")];
+        let all = [
+            ("pubsub#max_items", "max"),
+            ("pubsub#persist_items", "true"),
+        ];
         for node in self.logs() {
             self.people[0].chore(|id| stanza::create(id, SERVICE, &node, &all));
         }
@@ -467,8 +470,7 @@ impl World {
         let soon = self.now + self.chance.between(0, SECOND);
         let silent = self.chance.happens(300);
         let link = &mut self.links[id];
-        link.to_hub
-            .cut((!silent).then_some(soon), &mut self.chance);
+        link.to_hub.cut((!silent).then_some(soon), &mut self.chance);
         let told = self.now + self.chance.between(0, SECOND);
         link.to_client.cut(Some(told), &mut self.chance);
     }

@@ -321,7 +321,8 @@ impl Person {
             let number = body.text.parse().ok();
             let told = number.and_then(|number: usize| {
                 let said = ledger.said.get(number)?;
-                let right = index_of(stanza.attribute("from")) == Some(said.by) && said.to == self.index;
+                let right =
+                    index_of(stanza.attribute("from")) == Some(said.by) && said.to == self.index;
                 right.then_some(number)
             });
             match (told, ledger.session(self.index)) {
@@ -383,12 +384,18 @@ impl Person {
         let last = pubsub.at(&["set", "last"]).map(|it| it.text.clone());
         let read = &mut ledger.reads[number];
         // The hub may give fewer than were asked for: only an empty page, or the count, says that it was the last.
-        let all = pubsub.at(&["set", "count"]).and_then(|it| it.text.parse().ok());
+        let all = pubsub
+            .at(&["set", "count"])
+            .and_then(|it| it.text.parse().ok());
         match last {
-            Some(last) if !items.is_empty() && all.is_none_or(|all: usize| read.found.len() < all) => self.ask(
-                |id| stanza::items(id, SERVICE, &node, PAGE_ITEMS, Some(&last)),
-                Asked::Page(number),
-            ),
+            Some(last)
+                if !items.is_empty() && all.is_none_or(|all: usize| read.found.len() < all) =>
+            {
+                self.ask(
+                    |id| stanza::items(id, SERVICE, &node, PAGE_ITEMS, Some(&last)),
+                    Asked::Page(number),
+                )
+            }
             _ => read.done = true,
         }
     }
