@@ -137,9 +137,8 @@ impl Client {
     }
 
     fn receive(&mut self, element: Element) -> Result<(), String> {
-        if element.name == "error" && !matches!(self.phase, Phase::Bound)
-            || element.name == "error" && element.attribute("type").is_empty()
-        {
+        // Stanzas have other names: this one is the stream's.
+        if element.name == "error" {
             let condition = element.children.first().map(|child| child.name.clone());
             self.close(Some(condition.unwrap_or_default()));
             return Ok(());

@@ -14,9 +14,12 @@ pub struct Scram {
     signature: Option<[u8; 32]>,
 }
 
+/// A salted password by password, salt and rounds.
+type Salted = HashMap<(String, Vec<u8>, u32), [u8; 32]>;
+
 thread_local! {
-    /// Salted passwords: a world signs in the same accounts a thousand times.
-    static SALTED: RefCell<HashMap<(String, Vec<u8>, u32), [u8; 32]>> = RefCell::default();
+    /// A world signs in the same accounts a thousand times.
+    static SALTED: RefCell<Salted> = RefCell::default();
 }
 
 impl Scram {

@@ -109,7 +109,12 @@ fn every_answered_publish_is_readable(
             ));
         }
         if let Some(condition) = &publish.refused {
-            faults.push(format!("{node}: publish {number} was refused: {condition}"));
+            if !ledger.excuses(condition) {
+                faults.push(format!("{node}: publish {number} was refused: {condition}"));
+            }
+            if found.contains(&number) {
+                faults.push(format!("{node}: publish {number} was refused and is there"));
+            }
         }
     }
 }
@@ -219,7 +224,8 @@ fn the_newest_state_wins(ledger: &Ledger, node: &str, faults: &mut Faults) {
 /// Without XEP-0198 a message is lost or repeated only where a link ended while it was on its way:
 ///
 /// - in one session it comes once, and those of one sender's session in the order in which they were sent;
-/// - it comes again in another session only if the one it came in was cut;
+/// - it comes again in another session only if the one it came in was cut, or the disk failed to forget it;
+/// - it comes back only if it could not be stored;
 /// - it never comes only if the sender's session was cut, or the hub crashed, before it was handed over, or if a session
 ///   of the receiver ended after it was sent, for its client or (a ghost) for the hub.
 fn messages_arrive(ledger: &Ledger, faults: &mut Faults) {
@@ -240,13 +246,18 @@ fn messages_arrive(ledger: &Ledger, faults: &mut Faults) {
     }
     for (number, sessions) in &heard {
         for session in &sessions[..sessions.len() - 1] {
-            if !matches!(session.ended, Some((_, Ending::Cut))) {
+            let cut = matches!(session.ended, Some((_, Ending::Cut)));
+            if !cut && !ledger.disk_fails {
                 faults.push(format!("message {number} came again after {}", session.jid));
             }
         }
     }
     for (number, said) in ledger.said.iter().enumerate() {
-        if heard.contains_key(&number) {
+        let came = heard.contains_key(&number);
+        if came && said.bounced {
+            faults.push(format!("message {number} came, and came back"));
+        }
+        if came || said.bounced {
             continue;
         }
         let soon = |at: u64| at >= said.sent && at < said.sent + HANDED_OVER_MICROS;

@@ -25,6 +25,8 @@ pub struct Disk {
     /// What was done and is not yet told, by time.
     told: VecDeque<(u64, StoreResponse)>,
     next_turn: Option<u64>,
+    /// How often of a thousand times a group fails.
+    failing: u64,
 }
 
 impl Disk {
@@ -39,7 +41,13 @@ impl Disk {
             waiting: VecDeque::new(),
             told: VecDeque::new(),
             next_turn: None,
+            failing: 0,
         }
+    }
+
+    /// From now on a group fails so often of a thousand times, and nothing of it happens.
+    pub const fn fail(&mut self, in_thousand: u64) {
+        self.failing = in_thousand;
     }
 
     /// Takes requests in their order.
@@ -123,8 +131,10 @@ impl Disk {
         let count = count.min(self.waiting.len());
         let mut responses = Vec::new();
         let mut group = Vec::new();
+        let fails = chance.happens(self.failing);
         for request in self.waiting.drain(..count) {
             match request {
+                request if fails => responses.push(refused(&request)),
                 StoreRequest::Commit(commit) => group.push(commit),
                 StoreRequest::Query { id, query } => {
                     commit_all(&mut self.database, &mut group, &mut responses);
@@ -138,6 +148,21 @@ impl Disk {
         let last = self.told.back().map_or(0, |(at, _)| *at);
         let at = last.max(now + chance.between(0, TURN_MICROS_MAX));
         self.told.extend(responses.into_iter().map(|it| (at, it)));
+    }
+}
+
+/// What a disk says that is full.
+fn refused(request: &StoreRequest) -> StoreResponse {
+    let fault = StoreFault::Failed("the world's disk is full".into());
+    match request {
+        StoreRequest::Commit(commit) => StoreResponse::Failed {
+            seq: commit.seq,
+            fault,
+        },
+        StoreRequest::Query { id, .. } => StoreResponse::Answered {
+            id: *id,
+            answer: Err(fault),
+        },
     }
 }
 

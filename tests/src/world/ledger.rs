@@ -30,6 +30,8 @@ pub struct Said {
     pub sent: u64,
     /// The session of the sender, by number.
     pub session: usize,
+    /// It came back, since the disk was full.
+    pub bounced: bool,
 }
 
 /// One reading of all items of a node.
@@ -90,6 +92,8 @@ pub struct Ledger {
     pub sessions: Vec<Vec<Session>>,
     /// When the hub crashed.
     pub crashes: Vec<u64>,
+    /// Whether the disk fails in this world, so that the hub may say that it cannot store.
+    pub disk_fails: bool,
     /// What nobody should ever have seen.
     pub complaints: Vec<String>,
 }
@@ -106,6 +110,12 @@ impl Ledger {
     /// The newest session of a person.
     pub fn session(&mut self, person: usize) -> Option<&mut Session> {
         self.sessions.get_mut(person)?.last_mut()
+    }
+
+    /// Whether an error of that condition is in order (S5).
+    pub fn excuses(&self, condition: &str) -> bool {
+        let cannot_store = ["resource-constraint", "temporary-auth-failure"];
+        self.disk_fails && cannot_store.contains(&condition)
     }
 
     /// The hub gave up its end of a link.

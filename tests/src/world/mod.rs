@@ -157,6 +157,10 @@ impl World {
             piece_bytes_max: usize::try_from(self.chance.between(1, 2_000)).unwrap_or(1),
         };
         self.chaos = true;
+        if self.chance.happens(300) {
+            self.ledger.disk_fails = true;
+            self.disk.fail(30);
+        }
         for person in 0..self.people.len() {
             self.plan(person);
         }
@@ -176,6 +180,7 @@ impl World {
     pub fn calm(&mut self) {
         self.chaos = false;
         self.weather = Weather::FAIR;
+        self.disk.fail(0);
         for person in &mut self.people {
             person.next_act = None;
         }

@@ -145,7 +145,8 @@ impl Person {
                 }
                 Event::Closed(Some(condition)) => {
                     // A newer session of its own took the resource, or it did not answer a ping in time.
-                    if !["conflict", "connection-timeout"].contains(&condition.as_str()) {
+                    let own = ["conflict", "connection-timeout"].contains(&condition.as_str());
+                    if !own && !ledger.excuses(&condition) {
                         self.complain(ledger, &format!("stream error {condition}"));
                     }
                     self.end(Ending::Cut, now, ledger);
@@ -254,6 +255,7 @@ impl Person {
             to,
             sent: now,
             session,
+            bounced: false,
         });
         self.send(&stanza::chat(
             &format!("m{number}"),
@@ -315,7 +317,12 @@ impl Person {
 
     fn hear_message(&mut self, stanza: &Element, ledger: &mut Ledger) {
         if stanza.attribute("type") == "error" {
-            return self.complain(ledger, &format!("{stanza:?}"));
+            let id = stanza.attribute("id").strip_prefix('m');
+            let number = id.and_then(|id| id.parse::<usize>().ok());
+            return match number.filter(|_| ledger.excuses(condition(stanza))) {
+                Some(number) => ledger.said[number].bounced = true,
+                None => self.complain(ledger, &format!("{stanza:?}")),
+            };
         }
         if let Some(body) = stanza.child("body") {
             let number = body.text.parse().ok();
@@ -350,21 +357,18 @@ impl Person {
             return; // A ping or a roster push; the client has answered.
         }
         let ok = stanza.attribute("type") == "result";
-        let condition = || {
-            let error = stanza.child("error").and_then(|it| it.children.first());
-            error.map_or_else(String::new, |it| it.name.clone())
-        };
         match self.asked.remove(stanza.attribute("id")) {
             None => self.complain(ledger, &format!("nobody asked for {stanza:?}")),
             Some(Asked::Publish(number)) => {
                 let publish = &mut ledger.published[number];
                 match ok {
                     true => publish.answered = Some(now),
-                    false => publish.refused = Some(condition()),
+                    false => publish.refused = Some(condition(stanza).into()),
                 }
             }
             Some(Asked::Page(number)) if ok => self.turn_page(number, stanza, ledger),
             Some(Asked::Chore) if ok => {}
+            Some(Asked::Page(_) | Asked::Chore) if ledger.excuses(condition(stanza)) => {}
             Some(asked) => self.complain(ledger, &format!("{asked:?} refused: {stanza:?}")),
         }
     }
@@ -399,6 +403,12 @@ impl Person {
             _ => read.done = true,
         }
     }
+}
+
+/// The condition of an error.
+fn condition(stanza: &Element) -> &str {
+    let error = stanza.child("error").and_then(|it| it.children.first());
+    error.map_or("", |it| &it.name)
 }
 
 /// Which publish an item came from; `None` if its id, its payload or its node are not those of one.
