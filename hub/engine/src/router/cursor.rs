@@ -6,8 +6,9 @@
 //! all. One session at a time takes an account's messages; if it ends halfway the next one goes on.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
 use crate::{
@@ -21,11 +22,14 @@ use crate::{
     message::{Handshake, Message, MessageKind, SubscriptionStanza},
     node::NodeAddress,
     router::{Router, commit::After, stored::Asked},
-    time::Timestamp,
+    time::{Instant, Timestamp},
 };
 
 /// The same as [`CURSOR_BATCH`], as the store counts.
 const BATCH: u32 = CURSOR_BATCH as u32;
+
+/// After how long the store is asked again for what it could not give.
+const RETRY: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 enum Progress {
@@ -53,6 +57,8 @@ pub(super) struct Cursors {
     takers: HashMap<BareJid, SessionId>,
     /// For which of these accounts something was kept since the store was asked.
     late: HashSet<BareJid>,
+    /// Cursors for which the store could not be asked, by when it is asked again. At most one each.
+    retries: VecDeque<(Instant, Cursor)>,
 }
 
 impl Cursors {
@@ -69,6 +75,11 @@ impl Cursors {
                 return Cursor(self.made);
             }
         }
+    }
+
+    /// When [`Router::retry_cursors`] is due.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.retries.front().map(|(at, _)| *at)
     }
 
     fn close(&mut self, cursor: Cursor) {
@@ -398,9 +409,29 @@ impl Router {
         }
     }
 
-    /// The store could not say; what is kept stays kept.
-    pub(super) fn give_up(&mut self, cursor: Cursor) {
-        self.cursors.close(cursor);
+    /// The store could not be asked. What it keeps for a session that stays must not wait for the next one.
+    pub(super) fn try_again_later(&mut self, cursor: Cursor) {
+        let at = self.now.mono + RETRY;
+        self.cursors.retries.push_back((at, cursor));
+    }
+
+    /// Asks again what is due.
+    pub(super) fn retry_cursors(&mut self) {
+        while let Some((_, cursor)) = self
+            .cursors
+            .retries
+            .pop_front_if(|(at, _)| *at <= self.now.mono)
+        {
+            // Those of sessions that are over are closed.
+            let Some(open) = self.cursors.open.get(&cursor.0).cloned() else {
+                continue;
+            };
+            match open.progress {
+                Progress::Offline { after, .. } => self.ask_for_kept(cursor, open.account, after),
+                Progress::Owed { .. } => self.continue_cursor(open.session, cursor),
+                Progress::Contacts(_) => {}
+            }
+        }
     }
 
     fn go_on(&mut self, cursor: Cursor, id: SessionId, progress: Progress) {
