@@ -13,7 +13,7 @@ use std::{
 
 use crate::{
     address::BareJid,
-    command::{Cursor, SessionId},
+    command::{Command, Cursor, SessionId, Token},
     effect::{StoreOp, StoreQuery, Urgency},
     event::{Event, NodeChange, NodeEvent, What},
     item::Item,
@@ -409,7 +409,7 @@ impl Router {
         }
     }
 
-    /// The store could not be asked. What it keeps for a session that stays must not wait for the next one.
+    /// The store could not give what the cursor needs. What a session waits for must not be left to the next one.
     pub(super) fn try_again_later(&mut self, cursor: Cursor) {
         let at = self.now.mono + RETRY;
         self.cursors.retries.push_back((at, cursor));
@@ -423,13 +423,8 @@ impl Router {
             .pop_front_if(|(at, _)| *at <= self.now.mono)
         {
             // Those of sessions that are over are closed.
-            let Some(open) = self.cursors.open.get(&cursor.0).cloned() else {
-                continue;
-            };
-            match open.progress {
-                Progress::Offline { after, .. } => self.ask_for_kept(cursor, open.account, after),
-                Progress::Owed { .. } => self.continue_cursor(open.session, cursor),
-                Progress::Contacts(_) => {}
+            if let Some(session) = self.cursors.open.get(&cursor.0).map(|open| open.session) {
+                self.submit(session, Token::default(), Command::Continue(cursor));
             }
         }
     }
