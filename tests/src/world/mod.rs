@@ -192,6 +192,13 @@ impl World {
             }
         }
         self.run_for(400 * SECOND);
+        if self.ledger.disk_fails {
+            // Presence has no answer, so nobody knows whose was lost for want of a roster: all say it again.
+            for person in &mut self.people {
+                person.announce(person.show);
+            }
+            self.run_for(10 * SECOND);
+        }
     }
 
     /// In the calm: each says one thing to each, and reads everything.
