@@ -5,11 +5,15 @@
 //! A kept message is removed when the session asks for the batch after it: a crash in between delivers it twice rather than not at
 //! all. One session at a time takes an account's messages; if it ends halfway the next one goes on.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::{
     address::BareJid,
-    command::{Cursor, SessionId},
+    command::{Command, Cursor, SessionId, Token},
     effect::{StoreOp, StoreQuery, Urgency},
     event::{Event, NodeChange, NodeEvent, What},
     item::Item,
@@ -18,11 +22,14 @@ use crate::{
     message::{Handshake, Message, MessageKind, SubscriptionStanza},
     node::NodeAddress,
     router::{Router, commit::After, stored::Asked},
-    time::Timestamp,
+    time::{Instant, Timestamp},
 };
 
 /// The same as [`CURSOR_BATCH`], as the store counts.
 const BATCH: u32 = CURSOR_BATCH as u32;
+
+/// After how long the store is asked again for what it could not give.
+const RETRY: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 enum Progress {
@@ -48,6 +55,10 @@ pub(super) struct Cursors {
     made: u32,
     /// Which session takes an account's kept messages.
     takers: HashMap<BareJid, SessionId>,
+    /// For which of these accounts something was kept since the store was asked.
+    late: HashSet<BareJid>,
+    /// Cursors for which the store could not be asked, by when it is asked again. At most one each.
+    retries: VecDeque<(Instant, Cursor)>,
 }
 
 impl Cursors {
@@ -66,6 +77,11 @@ impl Cursors {
         }
     }
 
+    /// When [`Router::retry_cursors`] is due.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.retries.front().map(|(at, _)| *at)
+    }
+
     fn close(&mut self, cursor: Cursor) {
         if let Some(Open {
             account,
@@ -75,6 +91,20 @@ impl Cursors {
             && self.takers.get(&account) == Some(&session)
         {
             self.takers.remove(&account);
+            self.late.remove(&account);
+        }
+    }
+
+    /// Whether kept messages are being handed over. What comes for the account meanwhile is kept behind them, or it would
+    /// overtake them (RFC 6120 §10.1).
+    pub(super) fn are_taking(&self, account: &BareJid) -> bool {
+        self.takers.contains_key(account)
+    }
+
+    /// A message was kept for the account.
+    pub(super) fn kept(&mut self, account: &BareJid) {
+        if self.are_taking(account) {
+            self.late.insert(account.clone());
         }
     }
 
@@ -87,7 +117,14 @@ impl Cursors {
             open.session != session
         });
         if taking {
-            self.takers.retain(|_, taker| *taker != session);
+            let late = &mut self.late;
+            self.takers.retain(|account, taker| {
+                let stays = *taker != session;
+                if !stays {
+                    late.remove(account);
+                }
+                stays
+            });
         }
         taking
     }
@@ -169,10 +206,15 @@ impl Router {
             account: account.clone(),
             progress,
         });
+        self.ask_for_kept(cursor, account, 0);
+    }
+
+    fn ask_for_kept(&mut self, cursor: Cursor, account: BareJid, after: u64) {
+        self.cursors.late.remove(&account);
         self.query(
             StoreQuery::Offline {
                 account,
-                after: 0,
+                after,
                 max: BATCH,
             },
             Asked::Offline(cursor),
@@ -287,16 +329,21 @@ impl Router {
             if let Some(open) = self.cursors.open.get_mut(&cursor.0) {
                 open.progress = Progress::Offline { after, handed: 0 };
             }
-            self.query(
-                StoreQuery::Offline {
-                    account,
-                    after,
-                    max: BATCH,
-                },
-                Asked::Offline(cursor),
-            );
+            self.ask_for_kept(cursor, account, after);
         } else {
             self.cursors.close(cursor);
+            self.pass_on_kept(&account);
+        }
+    }
+
+    /// Another session of the account that takes messages, if there is one, takes the kept ones.
+    pub(super) fn pass_on_kept(&mut self, account: &BareJid) {
+        let next = self.directory.sessions(account).iter().find(|&&id| {
+            let session = self.directory.get(id);
+            session.is_some_and(|session| session.availability.is_reachable())
+        });
+        if let Some(&next) = next {
+            self.start_offline(next);
         }
     }
 
@@ -306,11 +353,17 @@ impl Router {
         cursor: Cursor,
         messages: Vec<(u64, Timestamp, Message)>,
     ) {
-        let Some(id) = self.cursors.open.get(&cursor.0).map(|open| open.session) else {
+        let Some(open) = self.cursors.open.get(&cursor.0).cloned() else {
             return;
         };
+        let id = open.session;
         let Some(&(after, _, _)) = messages.last() else {
-            self.cursors.close(cursor);
+            match open.progress {
+                Progress::Offline { after, .. } if self.cursors.late.contains(&open.account) => {
+                    self.ask_for_kept(cursor, open.account, after);
+                }
+                _ => self.cursors.close(cursor),
+            }
             return;
         };
         let handed = u32::try_from(messages.len()).unwrap_or(u32::MAX);
@@ -362,9 +415,24 @@ impl Router {
         }
     }
 
-    /// The store could not say; what is kept stays kept.
-    pub(super) fn give_up(&mut self, cursor: Cursor) {
-        self.cursors.close(cursor);
+    /// The store could not give what the cursor needs. What a session waits for must not be left to the next one.
+    pub(super) fn try_again_later(&mut self, cursor: Cursor) {
+        let at = self.now.mono + RETRY;
+        self.cursors.retries.push_back((at, cursor));
+    }
+
+    /// Asks again what is due.
+    pub(super) fn retry_cursors(&mut self) {
+        while let Some((_, cursor)) = self
+            .cursors
+            .retries
+            .pop_front_if(|(at, _)| *at <= self.now.mono)
+        {
+            // Those of sessions that are over are closed.
+            if let Some(session) = self.cursors.open.get(&cursor.0).map(|open| open.session) {
+                self.submit(session, Token::default(), Command::Continue(cursor));
+            }
+        }
     }
 
     fn go_on(&mut self, cursor: Cursor, id: SessionId, progress: Progress) {

@@ -118,8 +118,8 @@ impl Router {
                 | Command::Announce(_)
                 | Command::Direct { .. }
                 | Command::Handshake { .. }
-                | Command::Probe { .. }
-                | Command::Continue(_) => {}
+                | Command::Probe { .. } => {}
+                Command::Continue(cursor) => self.try_again_later(cursor),
                 _ => self.refuse(ask, store_failed()),
             }
         }

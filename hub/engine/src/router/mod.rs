@@ -208,12 +208,14 @@ impl Router {
         if self.store_retry.take_if(|at| *at <= now.mono).is_some() {
             self.load_again();
         }
+        self.retry_cursors();
         self.leave();
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) should be called.
-    pub const fn next_deadline(&self) -> Option<Instant> {
-        self.store_retry
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let retry = self.cursors.next_deadline();
+        [self.store_retry, retry].into_iter().flatten().min()
     }
 
     /// Makes one slice of the deliveries under way (S7); true if more is left.

@@ -119,14 +119,8 @@ impl Router {
             });
         }
         self.pubsub.session_ended(&jid);
-        if resume
-            && let Some(&other) = self.directory.sessions(&account).iter().find(|&&id| {
-                self.directory
-                    .get(id)
-                    .is_some_and(|session| session.availability.is_reachable())
-            })
-        {
-            self.start_offline(other);
+        if resume {
+            self.pass_on_kept(&account);
         }
         if self.directory.sessions(&account).is_empty() {
             self.note_last_seen(account, session.availability.take_left());

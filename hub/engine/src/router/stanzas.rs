@@ -71,7 +71,18 @@ impl Router {
             (None, true) if message.to.is_bare() => Addressee::Bare { reachable },
             (None, true) => Addressee::Absent { reachable },
         };
-        match (inbox::fate(message.kind, message.hints, to), connected) {
+        let mut fate = inbox::fate(message.kind, message.hints, to);
+        if fate == Fate::DeliverToAll && self.cursors.are_taking(&bare) {
+            let away = inbox::fate(
+                message.kind,
+                message.hints,
+                Addressee::Bare { reachable: false },
+            );
+            if away == Fate::Keep {
+                fate = Fate::Keep;
+            }
+        }
+        match (fate, connected) {
             (Fate::DeliverTo, Some(id)) => {
                 let event = Arc::new(Event::new(What::Message(message)));
                 self.send_from(
@@ -111,6 +122,7 @@ impl Router {
             self.bounce_message(ask.session, &message, &full);
             return;
         }
+        self.cursors.kept(account);
         let apology = bounce::message(&message, &store_failed()).map(Arc::new);
         let op = StoreOp::PutOffline {
             account: account.clone(),

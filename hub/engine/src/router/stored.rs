@@ -163,7 +163,7 @@ impl Router {
             (Asked::Owed(cursor), Ok(StoreAnswer::Owed(alarms))) => {
                 self.hand_over_alarms(cursor, alarms)
             }
-            (Asked::Offline(cursor) | Asked::Owed(cursor), _) => self.give_up(cursor),
+            (Asked::Offline(cursor) | Asked::Owed(cursor), _) => self.try_again_later(cursor),
             (Asked::Judge(account), Ok(StoreAnswer::Subscriptions(list))) => {
                 self.judge(&account, list)
             }

@@ -196,6 +196,63 @@ fn xep0160_s2_kept_messages_come_with_their_time_in_order_and_once() {
 }
 
 #[test]
+fn rfc6120_s10_1_nothing_overtakes_the_messages_that_are_being_handed_over() {
+    let mut world = World::new();
+    let romeo = world.online("romeo", "a", 0);
+    world.account("juliet");
+    let say = |n: usize| message("juliet@localhost", MessageKind::Chat, &n.to_string());
+    for n in 0..100 {
+        world.ask(romeo, say(n));
+    }
+    let juliet = world.connected("juliet", "b");
+    world.drains = false;
+    world.announce(juliet, 0);
+    // The first batch is in the mailbox, the second is still in the store.
+    world.ask(romeo, say(100));
+    world.drains = true;
+    let messages = |heard: Vec<String>| -> Vec<_> {
+        heard
+            .into_iter()
+            .filter(|heard| heard.starts_with("message"))
+            .collect()
+    };
+    let expected: Vec<_> = (0..=100)
+        .map(|n| format!("message {n} (delayed)"))
+        .collect();
+    assert_eq!(messages(world.hear(juliet)), expected);
+    assert_eq!(world.store.offline_count(&bare("juliet")), 0);
+    world.ask(romeo, say(101));
+    assert_eq!(messages(world.hear(juliet)), ["message 101"]);
+}
+
+#[test]
+fn xep0160_s2_what_the_store_could_not_give_is_asked_for_again() {
+    let mut world = World::new();
+    let romeo = world.online("romeo", "a", 0);
+    world.account("juliet");
+    let say = |text: &str| message("juliet@localhost", MessageKind::Chat, text);
+    world.ask(romeo, say("kept"));
+    let juliet = world.online("juliet", "b", -1);
+    world.hear(juliet);
+    world.store.blind = true;
+    world.announce(juliet, 0);
+    world.ask(romeo, say("behind it"));
+    world.store.blind = false;
+    world.pass(1);
+    world.router.handle_timeout(world.now);
+    world.settle();
+    let heard: Vec<_> = world
+        .hear(juliet)
+        .into_iter()
+        .filter(|heard| heard.starts_with("message"))
+        .collect();
+    assert_eq!(
+        heard,
+        ["message kept (delayed)", "message behind it (delayed)"]
+    );
+}
+
+#[test]
 fn xep0160_s2_a_batch_is_removed_only_when_the_next_is_asked_for() {
     let mut world = World::new();
     let romeo = world.online("romeo", "a", 0);

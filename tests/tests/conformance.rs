@@ -1,0 +1,24 @@
+//! `docs/conformance.md` says what the code says of itself.
+
+use std::fs;
+
+use leveret_tests::{conformance, source};
+
+#[test]
+fn the_page_is_what_the_code_says() {
+    let files: Vec<_> = source::rust()
+        .into_iter()
+        .filter(|file| file.path.starts_with("hub/") && !file.is_test())
+        .collect();
+    let page = conformance::page(&files);
+    let path = source::root().join("docs/conformance.md");
+    if std::env::var_os("LEVERET_BLESS").is_some() {
+        fs::write(&path, page).unwrap();
+        return;
+    }
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == page,
+        "docs/conformance.md is stale: run `LEVERET_BLESS=1 cargo test -p leveret-tests --test conformance`"
+    );
+}
