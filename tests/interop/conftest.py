@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import uuid
 from contextlib import suppress
 
 import pytest
 import pytest_asyncio
 
 from clients.person import Person
+from clients.pubsub import Service
 from servers import KINDS, Account, Server, StartFailed
 from servers.base import Options
 
@@ -99,3 +101,19 @@ async def someone(server, connect):
         return person
 
     return someone
+
+
+@pytest.fixture
+def service(server, someone):
+    """A fresh person's view of the pubsub service."""
+
+    async def service(stem: str = "user", role: str = "device") -> Service:
+        return Service(await someone(stem, role=role), server.pubsub)
+
+    return service
+
+
+@pytest.fixture
+def node() -> str:
+    """A node's name that nobody used before."""
+    return f"test/{uuid.uuid4().hex}"
