@@ -196,11 +196,12 @@ impl Core {
 
     pub(crate) fn work(
         &self,
+        peer: IpAddr,
         work: Work,
     ) -> std::pin::Pin<
         Box<dyn Future<Output = Option<leveret_engine::xmpp::output::WorkDone>> + Send>,
     > {
-        self.work.run(work)
+        self.work.run(peer, work)
     }
 
     pub(crate) fn admit(&self, peer: IpAddr) -> Option<Admission> {

@@ -313,7 +313,7 @@ impl Connection {
                 let tls = self.core.tls();
                 self.link.start_tls(&tls);
             }
-            Action::Work(work) => self.job = Some(self.core.work(work)),
+            Action::Work(work) => self.job = Some(self.core.work(self.peer, work)),
             Action::Close(reason) => {
                 tracing::debug!(peer = %self.peer, ?reason, "closing");
                 self.closing.get_or_insert(now.mono + LINGER);
