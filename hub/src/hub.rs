@@ -213,6 +213,11 @@ impl Core {
         self.runtime.spawn(connection);
     }
 
+    /// Whether the hub has been told to stop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.stop.borrow()
+    }
+
     /// Until the hub is told to stop.
     pub(crate) async fn stopping(&self) {
         let mut stop = self.stop.subscribe();
@@ -356,6 +361,8 @@ impl Hub {
     pub async fn stop(self) {
         let _ = self.core.stop.send(true);
         self.core.shard().shutdown();
+        // Those that the router does not know see for themselves.
+        self.core.timers().wake_all();
         let deadline = tokio::time::Instant::now() + DRAIN;
         while self.core.connections() > 0 && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -501,6 +501,17 @@ class TestConnections:
         assert time.monotonic() - began < 6
         server.stop()
 
+    @pytest.mark.needs("limits")
+    def test_strangers_do_not_hold_up_a_stop(self, start_server):
+        server = start_server()
+        silent, greeted = Wire(server, server.tls_port), Wire.plain(server)
+        greeted.open()
+        began = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - began < 5
+        assert greeted.expect_end() == "system-shutdown"  # RFC 6120 §4.9.3.23
+        silent.expect_closed_socket()
+
     def test_half_open_sockets_cost_nobody_anything(self, server):
         sockets = [Wire.plain(server) for _ in range(100)]
         for wire in sockets[:50]:

@@ -142,10 +142,18 @@ impl Connection {
     fn turn(&mut self, scratch: &mut Scratch, cx: &mut Context<'_>) -> Turn {
         let now = self.core.clock().now();
         let limits = self.core.limits();
+        // The router tells those that it knows.
+        let is_left_behind = self.id.is_none() && self.closing.is_none() && self.core.is_stopping();
         if let Link::Accepting(_) = self.link {
+            if is_left_behind {
+                return self.lost(scratch, now);
+            }
             return self.handshake(scratch, now, cx);
         }
         let mut progress = false;
+        if is_left_behind {
+            self.session.handle_shutdown(now, &mut scratch.output);
+        }
         if !self.unwritten.is_empty() {
             match self.write_left(now, cx) {
                 Ok(true) => progress = true,
