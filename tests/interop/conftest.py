@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import uuid
 from contextlib import suppress
 
@@ -11,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from clients.person import Person
+from clients.program import Process
 from clients.pubsub import Service
 from servers import KINDS, Account, Server, StartFailed
 from servers.base import Options
@@ -117,3 +119,13 @@ def service(server, someone):
 def node() -> str:
     """A node's name that nobody used before."""
     return f"test/{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def processes():
+    """Programs that must not outlive the test."""
+    started: list[Process] = []
+    yield started
+    for process in started:
+        if process.process.poll() is None:
+            process.stop(signal.SIGKILL)

@@ -271,7 +271,7 @@ class TestSasl:
     def test_a_downgrade_is_noticed(self, server):
         # RFC 5802 §6: "y" says the server offered no -PLUS; it did, so somebody hid it.
         wire = Wire.over_tls(server)
-        with pytest.raises(AssertionError):
+        with pytest.raises(AssertionError, match="not-authorized"):
             wire.sign_in(server.account("downgraded"), "SCRAM-SHA-256", flag="y")
 
     @pytest.mark.needs("limits")
@@ -541,7 +541,7 @@ class TestConnections:
 
     @pytest.mark.needs("limits")
     def test_a_peer_that_never_reads_stops_nobody(self, server, bystander):
-        """Messages pile up for a deaf session; the sender and a third session go on at their pace."""
+        """Events pile up for a deaf session; the sender and a third session go on at their pace; it loses the oldest."""
         deaf = Wire.signed_in(server, server.account("deaf", "operator"), present=True, receive_buffer=4096)
         sender = Wire.signed_in(server, server.account("sender"), present=True)
         reader = Wire.signed_in(server, server.account("reader", "operator"), present=True)
@@ -558,6 +558,13 @@ class TestConnections:
             assert answer.ok, answer.condition
             reader.read_until(lambda element: element.find(".//*[@id='i%d']" % number) is not None)
         assert server.memory_kib() - before < MEMORY_GROWTH_KIB_MAX
+        # It was deaf indeed, or this would prove nothing; what it hears now are the newest, in order.
+        heard = []
+        while not heard or heard[-1] != count - 1:
+            found = deaf.read().find(".//{http://jabber.org/protocol/pubsub#event}item")
+            if found is not None:
+                heard.append(int(found.get("id").removeprefix("i")))
+        assert heard == sorted(heard) and len(heard) < count
         for wire in (deaf, sender, reader):
             wire.close()
 
