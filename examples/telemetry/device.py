@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A thermometer: signs in to the hub and publishes a temperature every few seconds.
 
-    XMPP_PASSWORD=secret ./device.py --jid thermo1@localhost --ca leveret-data/tls/ca.pem
+    XMPP_PASSWORD=secret ./device.py --jid thermo1@localhost --ca leveret-data/tls/authority.pem
 
 Readings go to node `devices/<name>/temperature` of the hub's publish-subscribe service, as JSON. Whoever subscribes to
 this device's presence sees it come and go. Ctrl-C or SIGTERM signs off in order.

@@ -196,11 +196,12 @@ impl Core {
 
     pub(crate) fn work(
         &self,
+        peer: IpAddr,
         work: Work,
     ) -> std::pin::Pin<
         Box<dyn Future<Output = Option<leveret_engine::xmpp::output::WorkDone>> + Send>,
     > {
-        self.work.run(work)
+        self.work.run(peer, work)
     }
 
     pub(crate) fn admit(&self, peer: IpAddr) -> Option<Admission> {
@@ -210,6 +211,11 @@ impl Core {
 
     pub(crate) fn spawn(&self, connection: Connection) {
         self.runtime.spawn(connection);
+    }
+
+    /// Whether the hub has been told to stop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.stop.borrow()
     }
 
     /// Until the hub is told to stop.
@@ -355,6 +361,8 @@ impl Hub {
     pub async fn stop(self) {
         let _ = self.core.stop.send(true);
         self.core.shard().shutdown();
+        // Those that the router does not know see for themselves.
+        self.core.timers().wake_all();
         let deadline = tokio::time::Instant::now() + DRAIN;
         while self.core.connections() > 0 && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(20)).await;

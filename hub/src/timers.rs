@@ -87,6 +87,12 @@ impl Timers {
         }
     }
 
+    /// Wakes all that ever armed the wheel, before their time.
+    pub(crate) fn wake_all(&self) {
+        let wakers: Vec<Waker> = self.lock().wakers.iter().flatten().cloned().collect();
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
     fn wake_due(&self, now: Instant) {
         let mut wakers = Vec::new();
         let mut wheel = self.lock();

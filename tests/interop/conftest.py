@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import uuid
 from contextlib import suppress
 
 import pytest
 import pytest_asyncio
 
 from clients.person import Person
+from clients.program import Process
+from clients.pubsub import Service
 from servers import KINDS, Account, Server, StartFailed
 from servers.base import Options
 
@@ -99,3 +103,29 @@ async def someone(server, connect):
         return person
 
     return someone
+
+
+@pytest.fixture
+def service(server, someone):
+    """A fresh person's view of the pubsub service."""
+
+    async def service(stem: str = "user", role: str = "device") -> Service:
+        return Service(await someone(stem, role=role), server.pubsub)
+
+    return service
+
+
+@pytest.fixture
+def node() -> str:
+    """A node's name that nobody used before."""
+    return f"test/{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def processes():
+    """Programs that must not outlive the test."""
+    started: list[Process] = []
+    yield started
+    for process in started:
+        if process.process.poll() is None:
+            process.stop(signal.SIGKILL)

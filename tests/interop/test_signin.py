@@ -1,6 +1,9 @@
 """Signing in: every mechanism, both kinds of TLS, and refusals that tell an attacker nothing."""
 
+import select
+import socket
 import ssl
+import time
 
 import pytest
 from OpenSSL import SSL
@@ -205,14 +208,45 @@ class ExporterWire(Wire):
         context.load_verify_locations(str(server.ca_file))
         context.set_verify(SSL.VERIFY_PEER)
         context.set_max_proto_version(SSL.TLS1_2_VERSION if version == "1.2" else SSL.TLS1_3_VERSION)
-        wire.socket.settimeout(None)  # pyOpenSSL wants a blocking socket
-        connection = SSL.Connection(context, wire.socket)
-        connection.set_tlsext_host_name(server.domain.encode())
-        connection.set_connect_state()
-        connection.do_handshake()
-        wire.socket = connection
+        wire.socket = OpensslSocket(context, wire.socket, server.domain)
         wire.open()
         return wire
 
     def exported(self) -> bytes:
-        return self.socket.export_keying_material(b"EXPORTER-Channel-Binding", 32, b"")
+        return self.socket.connection.export_keying_material(b"EXPORTER-Channel-Binding", 32, b"")
+
+
+class OpensslSocket:
+    """An OpenSSL connection with the manners of Python's sockets: time limits, and an end of file instead of exceptions."""
+
+    def __init__(self, context: SSL.Context, plain: socket.socket, name: str):
+        self.plain, self.seconds = plain, plain.gettimeout()
+        self.connection = SSL.Connection(context, plain)
+        self.connection.set_tlsext_host_name(name.encode())
+        self.connection.set_connect_state()
+        self._patiently(self.connection.do_handshake)
+
+    def settimeout(self, seconds: float | None) -> None:
+        self.seconds = seconds
+
+    def sendall(self, data: bytes) -> None:
+        self._patiently(lambda: self.connection.sendall(data))
+
+    def recv(self, size: int) -> bytes:
+        try:
+            return self._patiently(lambda: self.connection.recv(size))
+        except (SSL.ZeroReturnError, SSL.SysCallError):
+            return b""
+
+    def close(self) -> None:
+        self.plain.close()
+
+    def _patiently(self, attempt):
+        deadline = None if self.seconds is None else time.monotonic() + self.seconds
+        while True:
+            try:
+                return attempt()
+            except SSL.WantReadError:
+                left = None if deadline is None else max(0, deadline - time.monotonic())
+                if not select.select([self.plain], [], [], left)[0]:
+                    raise TimeoutError("the peer says nothing") from None

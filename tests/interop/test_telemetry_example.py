@@ -2,57 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import re
 import shutil
 import signal
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 
 import pytest
 
+from clients.program import Process
+
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "telemetry"
 # Wherever the suite's environment lives, `setup` put it outside the source tree; the console's packages go beside it.
 PACKAGES = Path(sys.prefix).parent / "telemetry-console"
-
-
-class Process:
-    """One of the example's programs, its output kept line by line."""
-
-    def __init__(self, command: list[str], **environment: str):
-        self.lines: list[str] = []
-        self._news = threading.Condition()
-        self.process = subprocess.Popen(
-            command, env=os.environ | environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self) -> None:
-        for line in self.process.stdout:
-            with self._news:
-                self.lines.append(line.rstrip())
-                self._news.notify_all()
-
-    def expect(self, pattern: str, within: float = 20) -> re.Match:
-        """Takes lines until one fits, waiting for it if need be."""
-        deadline, seen = time.monotonic() + within, []
-        with self._news:
-            while True:
-                while self.lines:
-                    seen.append(self.lines.pop(0))
-                    if found := re.search(pattern, seen[-1]):
-                        return found
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    raise AssertionError(f"no line like {pattern!r} in:\n" + "\n".join(seen))
-                self._news.wait(left)
-
-    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
-        if self.process.poll() is None:
-            self.process.send_signal(how)
-        return self.process.wait(10)
 
 
 @pytest.fixture(scope="module")
@@ -66,16 +28,6 @@ def console_program() -> Path:
     if not marker.exists() or marker.stat().st_mtime < (EXAMPLE / "console" / "package-lock.json").stat().st_mtime:
         subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=PACKAGES, check=True, timeout=300)
     return PACKAGES / "console.js"
-
-
-@pytest.fixture
-def processes():
-    started: list[Process] = []
-    yield started
-    for process in started:
-        if process.process.poll() is None:
-            process.process.kill()
-            process.process.wait()
 
 
 @pytest.mark.differs("prosody", "makes no nodes by itself")

@@ -47,12 +47,12 @@ def test_a_device_and_a_console_of_tokio_xmpp_meet(program, server):
 def test_tokio_xmpp_refuses_a_foreign_authority(program, server, tmp_path):
     from servers.certificates import Authority
 
-    done = run(program, server, SSL_CERT_FILE=str(Authority(tmp_path / "other").path))
+    done = run(program, server, SSL_CERT_FILE=str(Authority(tmp_path / "other").path), XMPP_PATIENCE_SECONDS="2")
     assert done.returncode != 0
     assert "online as" not in done.stdout
 
 
 def test_tokio_xmpp_is_told_of_a_wrong_password(program, server):
-    done = run(program, server, XMPP_PASSWORD="wrong")
+    done = run(program, server, XMPP_PASSWORD="wrong", XMPP_PATIENCE_SECONDS="2")
     assert done.returncode != 0
     assert "online as" not in done.stdout

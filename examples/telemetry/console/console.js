@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // A console: prints every reading that devices publish, and each device's coming and going.
 //
-//   NODE_EXTRA_CA_CERTS=leveret-data/tls/ca.pem XMPP_PASSWORD=secret \
+//   NODE_EXTRA_CA_CERTS=leveret-data/tls/authority.pem XMPP_PASSWORD=secret \
 //     node console.js --jid desk@localhost --device thermo1 --node 'devices/#'
 //
 // --device names an account whose presence to follow; repeat it for more.

@@ -81,10 +81,9 @@ pub enum EndReason {
     reason = "fields are named for what they hold; each command is documented"
 )]
 pub enum Command {
-    /// Credentials of an account that wants to log in, and how long its answer must be held back. Before `Attach`.
-    /// Answer: [`Reply::Credentials`].
+    /// Credentials of an account that wants to log in. Before `Attach`. Answer: [`Reply::Credentials`].
     SignIn { account: BareJid },
-    /// The outcome of a login, for the throttle. No answer.
+    /// The outcome of a login, for the throttle, before the peer is told of it. Answer: [`Reply::HoldBack`].
     SignedIn { account: BareJid, ok: bool },
     /// Makes this a session of the account. An equal resource of an older session ends that (RFC 6120 §7.7.2.2).
     /// Answer: [`Reply::Attached`].
@@ -417,11 +416,10 @@ pub enum Reply {
     /// It is done.
     Done,
     /// Keys of the account that wants to log in; `None`: unknown or disabled, which the peer must not be able to tell from
-    /// a wrong password. The answer to the peer's next word is to be held back for `wait`.
-    Credentials {
-        found: Option<Box<Account>>,
-        wait: Duration,
-    },
+    /// a wrong password.
+    Credentials { found: Option<Box<Account>> },
+    /// The outcome of the login, whichever it is, may be told after this time.
+    HoldBack { wait: Duration },
     /// The session's address.
     Attached { jid: FullJid },
     /// The roster; `None`: the version that the client has is the newest (RFC 6121 §2.6.3).

@@ -142,10 +142,18 @@ impl Connection {
     fn turn(&mut self, scratch: &mut Scratch, cx: &mut Context<'_>) -> Turn {
         let now = self.core.clock().now();
         let limits = self.core.limits();
+        // The router tells those that it knows.
+        let is_left_behind = self.id.is_none() && self.closing.is_none() && self.core.is_stopping();
         if let Link::Accepting(_) = self.link {
+            if is_left_behind {
+                return self.lost(scratch, now);
+            }
             return self.handshake(scratch, now, cx);
         }
         let mut progress = false;
+        if is_left_behind {
+            self.session.handle_shutdown(now, &mut scratch.output);
+        }
         if !self.unwritten.is_empty() {
             match self.write_left(now, cx) {
                 Ok(true) => progress = true,
@@ -313,7 +321,7 @@ impl Connection {
                 let tls = self.core.tls();
                 self.link.start_tls(&tls);
             }
-            Action::Work(work) => self.job = Some(self.core.work(work)),
+            Action::Work(work) => self.job = Some(self.core.work(self.peer, work)),
             Action::Close(reason) => {
                 tracing::debug!(peer = %self.peer, ?reason, "closing");
                 self.closing.get_or_insert(now.mono + LINGER);

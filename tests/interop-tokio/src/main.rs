@@ -21,6 +21,8 @@ use tokio_xmpp::{Client, Event, IqRequest, IqResponse, Stanza};
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 const ANSWER_TIME: Duration = Duration::from_secs(10);
+/// How long to wait for the first sign-in, unless `XMPP_PATIENCE_SECONDS` says otherwise: the library goes on trying.
+const SIGN_IN_TIME: Duration = Duration::from_secs(10);
 const PUBSUB: &str = "http://jabber.org/protocol/pubsub";
 const EVENT: &str = "http://jabber.org/protocol/pubsub#event";
 const JSON: &str = "urn:xmpp:json:0";
@@ -35,7 +37,7 @@ struct Side {
 
 impl Side {
     /// Waits until the client is online.
-    async fn online(name: &'static str, mut client: Client) -> Outcome<Side> {
+    async fn online(name: &'static str, mut client: Client, patience: Duration) -> Outcome<Side> {
         let online = async {
             loop {
                 match client.next().await {
@@ -46,7 +48,7 @@ impl Side {
                 }
             }
         };
-        let jid = tokio::time::timeout(ANSWER_TIME, online).await.map_err(|_| format!("{name}: not online in time"))??;
+        let jid = tokio::time::timeout(patience, online).await.map_err(|_| format!("{name}: not online in time"))??;
         println!("ok {name} is online as {jid}");
         Ok(Side { name, client, jid, waiting: Vec::new() })
     }
@@ -107,10 +109,15 @@ async fn main() -> Outcome<()> {
     let (password, service) = (given("XMPP_PASSWORD")?, given("XMPP_PUBSUB")?);
     let (addr, tls_addr) = (given("XMPP_ADDR")?, given("XMPP_TLS_ADDR")?);
 
+    let patience = match env::var("XMPP_PATIENCE_SECONDS") {
+        Ok(seconds) => Duration::from_secs(seconds.parse()?),
+        Err(_) => SIGN_IN_TIME,
+    };
+
     let client = Client::new_starttls(device_jid.clone(), password.clone(), DnsConfig::addr(&addr), Timeouts::default());
-    let mut device = Side::online("device", client).await?;
+    let mut device = Side::online("device", client, patience).await?;
     let client = Client::new_direct_tls_with_config(console_jid.clone(), password, DnsConfig::addr(&tls_addr), Timeouts::default());
-    let mut console = Side::online("console", client).await?;
+    let mut console = Side::online("console", client, patience).await?;
 
     rosters(&mut console, &device_jid).await?;
     subscriptions(&mut device, &mut console, &device_jid, &console_jid).await?;

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import itertools
+import select
 import socket
 import ssl
 import time
@@ -121,9 +123,12 @@ class Wire:
     # Signing in.
 
     def auth(self, mechanism: str, initial: bytes | None = None) -> ET.Element:
+        self.send_auth(mechanism, initial)
+        return self.read()
+
+    def send_auth(self, mechanism: str, initial: bytes | None = None) -> None:
         text = "" if initial is None else (base64.b64encode(initial).decode() or "=")
         self.send(f"<auth xmlns='{SASL}' mechanism='{mechanism}'>{text}</auth>")
-        return self.read()
 
     def respond(self, response: bytes) -> ET.Element:
         self.send(f"<response xmlns='{SASL}'>{base64.b64encode(response).decode()}</response>")
@@ -225,6 +230,17 @@ class Wire:
             raise AssertionError("the connection stays open") from None
         except OSError:
             pass
+
+    def has_news(self) -> bool:
+        """Whether something lies here that has not been read."""
+        poll = select.poll()  # unlike select, also for the thousandth socket
+        poll.register(self.socket, select.POLLIN)
+        return bool(self.ready) or bool(poll.poll(0))
+
+    def hang_up(self) -> None:
+        """Ends our direction of the connection, as a client does that has seen the stream end."""
+        with contextlib.suppress(OSError):  # the server was quicker
+            self.socket.shutdown(socket.SHUT_WR)
 
     def _feed(self, data: bytes) -> None:
         self.parser.feed(data)

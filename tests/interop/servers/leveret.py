@@ -11,9 +11,9 @@ from .base import Account, Options, Server
 
 COMMAND_SECONDS_MAX = 30
 
-# Tests sign in wrongly on purpose and all come from one address; the tests of these bounds set their own.
+# Tests sign in wrongly on purpose and all come from one address; the tests of this bound set their own. 0 lifts it.
 ROOMY_LIMITS = {
-    "failed_logins_per_minute": 100000,
+    "failed_logins_per_minute": 0,
 }
 
 
@@ -49,7 +49,8 @@ class Leveret(Server):
             lines += ["[tls]", f"client_ca = {json.dumps(str(self.options.client_ca))}"]
         lines += ["[limits]"] + [f"{key} = {value}" for key, value in limits.items()]
         if self.options.open_access:
-            lines += ["[[access]]", 'who = "all"', 'do = ["all"]', 'on = "#"']
+            # No more than these, or the rules would overrule what the tests give each node as its models (S13).
+            lines += ["[[access]]", 'who = "all"', 'do = ["create"]', 'on = "#"']
         self.config_path.write_text("\n".join(lines) + "\n")
 
     def command(self) -> list[str]:
@@ -78,4 +79,4 @@ class Leveret(Server):
 
     @property
     def ca_file(self) -> Path:
-        return self.data_dir / "tls" / "ca.pem"
+        return self.data_dir / "tls" / "authority.pem"

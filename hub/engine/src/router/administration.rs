@@ -36,30 +36,29 @@ const ACCOUNTS_PAGE_MAX: u32 = 1_000;
 impl Router {
     /// Unknown, disabled, known: all take the same way, so that nothing can be learnt from the time.
     pub(super) fn sign_in(&mut self, ask: Ask, account: &BareJid) {
-        let peer = self
-            .directory
-            .get(ask.session)
-            .and_then(|session| session.transport.peer);
-        let wait = self.throttle.wait(account, peer, self.now.mono);
         let found = self
             .residency
             .record(account)
             .filter(|record| record.enabled)
             .cloned()
             .map(Box::new);
-        self.answer(ask, Ok(Reply::Credentials { found, wait }));
+        self.answer(ask, Ok(Reply::Credentials { found }));
     }
 
-    pub(super) fn signed_in(&mut self, id: SessionId, account: &BareJid, ok: bool) {
+    /// Decided when a login's outcome is known, not when it begins: else a thousand guesses at once would all begin before
+    /// the first had failed, and none would be held back.
+    pub(super) fn signed_in(&mut self, ask: Ask, account: &BareJid, ok: bool) {
         let peer = self
             .directory
-            .get(id)
+            .get(ask.session)
             .and_then(|session| session.transport.peer);
+        let wait = self.throttle.wait(account, peer, self.now.mono);
         if ok {
             self.throttle.succeeded(account);
         } else {
             self.throttle.failed(account, peer, self.now.mono);
         }
+        self.answer(ask, Ok(Reply::HoldBack { wait }));
     }
 
     pub(super) fn register(&mut self, ask: Ask, account: BareJid, credentials: Credentials) {

@@ -114,8 +114,7 @@ impl Router {
                     self.bounce_iq(id, &iq, &store_failed())
                 }
                 Command::Detach(reason) => self.leave_session(id, reason),
-                Command::SignedIn { .. }
-                | Command::Announce(_)
+                Command::Announce(_)
                 | Command::Direct { .. }
                 | Command::Handshake { .. }
                 | Command::Probe { .. } => {}
@@ -168,7 +167,7 @@ impl Router {
         match (command, own) {
             (Command::Detach(reason), _) => self.leave_session(id, reason),
             (Command::SignIn { account }, _) => self.sign_in(ask, &account),
-            (Command::SignedIn { account, ok }, _) => self.signed_in(id, &account, ok),
+            (Command::SignedIn { account, ok }, _) => self.signed_in(ask, &account, ok),
             (
                 Command::Register {
                     account,

@@ -229,8 +229,8 @@ impl Hub {
             _ if self.silent => return None,
             Command::SignIn { account } => Ok(Reply::Credentials {
                 found: (account.as_str() == "juliet@localhost").then(|| Box::new(juliet())),
-                wait: self.wait,
             }),
+            Command::SignedIn { .. } => Ok(Reply::HoldBack { wait: self.wait }),
             Command::Attach {
                 account, resource, ..
             } => match resource.as_deref() {

@@ -177,8 +177,8 @@ fn answer(command: &Command) -> Option<Result<Reply, Refusal>> {
     Some(match command {
         Command::SignIn { account } => Ok(Reply::Credentials {
             found: (account.local() == Some("juliet")).then(|| Box::new(juliet(account))),
-            wait: Duration::ZERO,
         }),
+        Command::SignedIn { .. } => Ok(Reply::HoldBack { wait: Duration::ZERO }),
         Command::Attach { account, resource, .. } => match account.with_resource(resource.as_deref().unwrap_or("x")) {
             Ok(jid) => Ok(Reply::Attached { jid }),
             Err(_) => Err(Reason::BadRequest.into()),

@@ -109,7 +109,9 @@ impl Scanner {
                     self.state = self.opened(rest[0], limits)?;
                 }
                 State::StartTag { slash } => {
-                    let Some(found) = memchr3(b'>', b'"', b'\'', rest) else {
+                    let found = memchr3(b'>', b'"', b'\'', rest);
+                    refuse_opening(&rest[..found.unwrap_or(rest.len())])?;
+                    let Some(found) = found else {
                         self.state = State::StartTag {
                             slash: rest.ends_with(b"/"),
                         };
@@ -134,14 +136,18 @@ impl Scanner {
                     }
                 }
                 State::Value(quote) => {
-                    let Some(found) = memchr(quote, rest) else {
+                    let found = memchr(quote, rest);
+                    refuse_opening(&rest[..found.unwrap_or(rest.len())])?;
+                    let Some(found) = found else {
                         break;
                     };
                     at += found + 1;
                     self.state = State::StartTag { slash: false };
                 }
                 State::EndTag => {
-                    let Some(found) = memchr(b'>', rest) else {
+                    let found = memchr(b'>', rest);
+                    refuse_opening(&rest[..found.unwrap_or(rest.len())])?;
+                    let Some(found) = found else {
                         break;
                     };
                     at += found + 1;
@@ -236,5 +242,14 @@ impl Scanner {
         }
         self.depth += 1;
         Ok(None)
+    }
+}
+
+/// XML 1.0 [10], [40], [42]: no `<` within a tag or an attribute's value. Told here, or a forgotten quote would swallow
+/// what follows up to the bound of the stanza before anybody was told.
+fn refuse_opening(within_tag: &[u8]) -> Result<(), StreamError> {
+    match memchr(b'<', within_tag) {
+        Some(_) => Err(StreamError::not_well_formed("a tag within a tag")),
+        None => Ok(()),
     }
 }

@@ -248,6 +248,20 @@ fn attributes_are_counted() {
 }
 
 #[test]
+fn a_forgotten_quote_or_bracket_is_noticed_at_the_next_tag() {
+    // XML 1.0 [10]: no `<` in an attribute's value; the rest of the stanza is not waited for.
+    for begun in [
+        "<message to='a><body>",
+        "<message to=\"a><body>",
+        "<message <body>",
+        "<message><body>x</body<",
+        "<<<<<<<<",
+    ] {
+        assert_eq!(stanza_condition(begun), "not-well-formed", "{begun}");
+    }
+}
+
+#[test]
 fn what_streams_ban_is_restricted_xml() {
     let bomb = "<!DOCTYPE b [<!ENTITY a 'aaaaaaaa'><!ENTITY b '&a;&a;&a;'>]>";
     assert_eq!(condition(&format!("{bomb}{HEADER}")), "restricted-xml");

@@ -259,6 +259,13 @@ impl XmppSession {
         (at.micros() != u64::MAX).then_some(at)
     }
 
+    /// The hub stops. Sessions that the router knows hear it from there; this is for a stream that it never heard of.
+    pub fn handle_shutdown(&mut self, now: Now, out: &mut Output) {
+        if matches!(self.phase, Phase::Negotiating(_)) {
+            self.end(EndReason::Shutdown, now, out);
+        }
+    }
+
     /// The peer will send nothing more.
     pub fn handle_eof(&mut self, _now: Now, out: &mut Output) {
         self.lost(out);

@@ -3,8 +3,6 @@
 //! Implements: RFC 6120 §4.3 negotiation, §4.7 stream attributes, §5 STARTTLS (the request), §7 resource binding.
 //! Sign-in is in `sign_in`, registration in `registration`.
 
-use std::time::Duration;
-
 use crate::{
     address::{BareJid, Jid, prepare_domain},
     command::{Answer, Command, Reply, Transport},
@@ -45,8 +43,6 @@ pub(super) struct Negotiation {
     pub(super) registrations: u32,
     /// Who wants to sign in.
     pub(super) login: Option<BareJid>,
-    /// How long the verdict is to be held back.
-    pub(super) wait: Duration,
     /// Who has signed in, and how.
     pub(super) signed_in: Option<(BareJid, Mechanism)>,
     /// What was read while nothing could be made of it.
@@ -68,6 +64,8 @@ pub(super) enum Expect {
     Keys(Box<Exchange>),
     /// From the shell: whether a password fits.
     PasswordCheck(Box<Exchange>),
+    /// From the router: how long to hold back a verdict.
+    HoldBack(Box<Verdict>),
     /// From the clock: that a verdict may be told.
     Release {
         /// When.
@@ -103,7 +101,6 @@ impl Negotiation {
             failures: 0,
             registrations: 0,
             login: None,
-            wait: Duration::ZERO,
             signed_in: None,
             held: Vec::new(),
             expect: Expect::Header,
@@ -117,6 +114,7 @@ impl Negotiation {
             Expect::Tls
             | Expect::Keys(_)
             | Expect::PasswordCheck(_)
+            | Expect::HoldBack(_)
             | Expect::Release { .. }
             | Expect::Registration(_)
             | Expect::Attached => true,
@@ -290,6 +288,7 @@ impl Negotiation {
     ) -> Result<Flow, StreamError> {
         match std::mem::replace(&mut self.expect, Expect::SignIn) {
             Expect::Keys(exchange) => self.on_keys(exchange, answer.result, around, now, out),
+            Expect::HoldBack(verdict) => self.on_wait(verdict, &answer.result, around, now, out),
             Expect::Registration(registering) => {
                 registering.answered(answer.result, out);
                 Ok(Flow::Go)

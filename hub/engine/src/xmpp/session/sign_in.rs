@@ -7,7 +7,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 
 use crate::{
     address::{BareJid, prepare_local},
-    command::{Command, Reply, Token},
+    command::{Command, Reply},
     refusal::Refusal,
     time::Now,
     xmpp::{
@@ -109,7 +109,6 @@ impl Negotiation {
         out: &mut Output,
     ) -> Result<Flow, StreamError> {
         self.login = None;
-        self.wait = std::time::Duration::ZERO;
         let Some(mechanism) = auth.attr("mechanism").and_then(Mechanism::from_name) else {
             return self.refuse(SaslError::INVALID_MECHANISM, around, now, out);
         };
@@ -140,8 +139,7 @@ impl Negotiation {
         out: &mut Output,
     ) -> Result<Flow, StreamError> {
         let step = match result {
-            Ok(Reply::Credentials { found, wait }) => {
-                self.wait = wait;
+            Ok(Reply::Credentials { found }) => {
                 exchange.account_found(found.map(|account| AccountRecord {
                     credentials: Some(account.credentials),
                     enabled: account.enabled,
@@ -241,23 +239,44 @@ impl Negotiation {
             Verdict::Success { .. } => Some(true),
             Verdict::Failure(error) => error.counts_as_failed_login().then_some(false),
         };
-        if let (Some(ok), Some(account)) = (outcome, self.login.take()) {
-            ask(
-                Token::default(),
-                Command::SignedIn { account, ok },
-                around,
-                out,
-            );
-        }
-        let wait = std::mem::take(&mut self.wait);
-        if wait.is_zero() {
+        let (Some(ok), Some(account)) = (outcome, self.login.take()) else {
             return self.tell(verdict, around, now, out);
+        };
+        ask(
+            Asked::SignIn.bare_token(),
+            Command::SignedIn { account, ok },
+            around,
+            out,
+        );
+        self.expect = Expect::HoldBack(Box::new(verdict));
+        Ok(Flow::Go)
+    }
+
+    /// The router's answer to an outcome.
+    pub(super) fn on_wait(
+        &mut self,
+        verdict: Box<Verdict>,
+        answer: &Result<Reply, Refusal>,
+        around: &Surroundings,
+        now: Now,
+        out: &mut Output,
+    ) -> Result<Flow, StreamError> {
+        let Ok(Reply::HoldBack { wait }) = *answer else {
+            // The hub could not keep its count, so that it must not let anybody guess.
+            let unsure = SaslError {
+                condition: SaslCondition::TemporaryAuthFailure,
+                scram: None,
+            };
+            return self.tell(Verdict::Failure(unsure), around, now, out);
+        };
+        if wait.is_zero() {
+            return self.tell(*verdict, around, now, out);
         }
         // The time that the hub makes a peer wait is not held against it.
         self.deadline = self.deadline + wait;
         self.expect = Expect::Release {
             at: now.mono + wait,
-            verdict: Box::new(verdict),
+            verdict,
         };
         Ok(Flow::Go)
     }

@@ -69,6 +69,23 @@ fn s29_a_stanza_in_pieces_leaves_no_buffer_behind() {
 }
 
 #[test]
+fn rfc6120_s4_9_3_23_a_stream_that_the_router_never_heard_of_is_told_of_the_shutdown() {
+    let now = Now::default();
+    let mut session = XmppSession::new(shared(), LinkSecurity::Plain, None, [0; 32], now);
+    let mut out = Output::default();
+    session.handle_shutdown(now, &mut out);
+    let said = String::from_utf8(std::mem::take(&mut out.bytes)).unwrap();
+    assert!(
+        said.contains("<stream:stream") && said.contains("<system-shutdown "),
+        "{said}"
+    );
+    assert!(said.ends_with("</stream:stream>"), "{said}");
+    assert!(out.commands.is_empty());
+    session.handle_shutdown(now, &mut out);
+    assert!(out.bytes.is_empty(), "once is enough");
+}
+
+#[test]
 fn a_session_that_the_router_never_heard_of_does_not_detach() {
     let now = Now::default();
     let mut session = XmppSession::new(shared(), LinkSecurity::Plain, None, [0; 32], now);
