@@ -21,6 +21,10 @@ use crate::{
     time::Timestamp,
 };
 
+/// What every mailbox may hold even while all together hold too much, in bytes: those who do not read must not be able
+/// to end the sessions of those who do.
+const RESERVED_BYTES: usize = 16 * 1024;
+
 /// Under which of its addresses the receiver is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Addressed {
@@ -275,7 +279,8 @@ impl Mailbox {
             queue.live == 0
                 || (queue.live < events_max
                     && bytes <= bytes_max
-                    && self.budget.memory() + weight <= memory_max)
+                    && (queue.bytes + weight <= RESERVED_BYTES
+                        || self.budget.memory() + weight <= memory_max))
         };
         if fits(queue) || matches!(entry, Entry::End(_)) {
             return true;
@@ -601,14 +606,40 @@ mod tests {
 
     #[test]
     fn all_mailboxes_together_have_a_bound_and_give_back_what_they_held() {
-        let budget = MailboxBudget::new(100, 1 << 20, 3_000);
+        let memory_max = 100_000;
+        let budget = MailboxBudget::new(1_000, 1 << 20, memory_max);
         let mailboxes: Vec<_> = (0..3).map(|_| Mailbox::new(Arc::clone(&budget))).collect();
-        for (mailbox, id) in mailboxes.iter().cycle().zip(1..60) {
+        for (mailbox, id) in mailboxes.iter().cycle().zip(1..3_000) {
             mailbox.push(item("log", id, Class::Event));
         }
-        assert!(budget.memory() <= 3_000 + 3 * 256, "{}", budget.memory());
+        let held = budget.memory();
+        assert!(held <= memory_max + 3 * RESERVED_BYTES, "{held}");
         drop(mailboxes);
         assert_eq!(budget.memory(), 0);
+    }
+
+    #[test]
+    fn who_does_not_read_does_not_end_the_sessions_of_who_does() {
+        let budget = MailboxBudget::new(1_000, 1 << 20, 100_000);
+        let deaf = Mailbox::new(Arc::clone(&budget));
+        push(&deaf, (0..9).map(|_| message(10_000)));
+        let reader = Mailbox::new(Arc::clone(&budget));
+        push(&reader, (0..20).map(|_| message(500)));
+        assert_eq!(taken(&reader).len(), 20);
+        // The bound holds for whoever goes on to take more than its share.
+        assert!(matches!(deaf.push(message(10_000)), Pushed::Closed));
+    }
+
+    #[test]
+    fn an_event_weighs_all_that_its_sender_can_make_long() {
+        let Entry::Event { event, .. } = message(0) else {
+            return;
+        };
+        let What::Message(mut long) = event.what.clone() else {
+            return;
+        };
+        long.id = Some("i".repeat(10_000).into());
+        assert!(Event::new(What::Message(long)).weight() > 10_000);
     }
 
     #[test]
