@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    command::{NewItem, PubsubAction, PubsubRequest},
+    command::{Field, NewItem, PubsubAction, PubsubRequest},
     node::{ItemId, NodeId},
     payload::Payload,
 };
@@ -50,6 +50,32 @@ fn fleet() -> (World, SessionId, SessionId) {
         .unwrap();
     world.hush(&[device, operator]);
     (world, device, operator)
+}
+
+#[test]
+fn names_that_no_node_has_and_new_configurations_leave_nothing_behind() {
+    let (mut world, device, _) = fleet();
+    let before = world.router.nodes.len();
+    for n in 0..500 {
+        let items = PubsubAction::Items {
+            node: node(&format!("devices/dev7/none-{n}")),
+            ids: Vec::new(),
+            max: None,
+            subid: None,
+            page: None,
+        };
+        world.request(device, ask_pubsub(items)).unwrap_err();
+        let title = Field {
+            var: "pubsub#title".into(),
+            values: vec![n.to_string().into()],
+        };
+        let configure = PubsubAction::Configure {
+            node: node("devices/dev7/log"),
+            config: vec![title],
+        };
+        world.request(device, ask_pubsub(configure)).unwrap();
+    }
+    assert_eq!(world.router.nodes.len(), before);
 }
 
 #[test]
