@@ -102,7 +102,11 @@ fn who_writes_to_an_absent_account_cannot_shut_it_out() {
     let heard = world.hear(balcony);
     assert!(!heard.iter().any(|heard| heard.starts_with("end")));
     let messages = heard.iter().filter(|heard| heard.starts_with("message"));
-    assert_eq!(messages.count(), 20, "all that was kept comes, a few at a time");
+    assert_eq!(
+        messages.count(),
+        20,
+        "all that was kept comes, a few at a time"
+    );
 }
 
 #[test]

@@ -58,9 +58,7 @@ impl Pubsub {
             *affiliation != Affiliation::None && !node.affiliations.contains_key(jid)
         };
         let anew = changes.iter().filter(comes_anew).count();
-        if anew > 0
-            && node.affiliations.len() + anew > AFFILIATIONS_PER_NODE_MAX
-            && !who.superuser
+        if anew > 0 && node.affiliations.len() + anew > AFFILIATIONS_PER_NODE_MAX && !who.superuser
         {
             return Err(Refusal::new(Reason::ResourceConstraint)
                 .say("the node has as many affiliations as it may"));
