@@ -25,6 +25,10 @@ use crate::{
 /// to end the sessions of those who do.
 const RESERVED_BYTES: usize = 16 * 1024;
 
+/// Bytes after which no further entry is taken at once: what was taken is no longer counted, and a peer that does not read
+/// must not make its connection hold a second mailbox's worth.
+const TAKEN_BYTES_MAX: usize = 64 * 1024;
+
 /// Under which of its addresses the receiver is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Addressed {
@@ -223,7 +227,7 @@ impl Mailbox {
         }
     }
 
-    /// Moves up to `max` entries to `into`. If the mailbox is empty after that, `waker` is kept and woken by the next push.
+    /// Moves up to `max` entries to `into`, fewer if they are large. If the mailbox is empty after that, `waker` is kept and woken by the next push.
     pub fn take(&self, max: usize, into: &mut Vec<Entry>, waker: &Waker) {
         let mut queue = self.lock();
         let mut freed = 0;
@@ -231,6 +235,9 @@ impl Mailbox {
             let Some(entry) = queue.pop() else { break };
             freed += entry.weight();
             into.push(entry);
+            if freed >= TAKEN_BYTES_MAX {
+                break;
+            }
         }
         queue.bytes -= freed;
         self.budget.memory.fetch_sub(freed, Ordering::Relaxed);
@@ -628,6 +635,17 @@ mod tests {
         assert_eq!(taken(&reader).len(), 20);
         // The bound holds for whoever goes on to take more than its share.
         assert!(matches!(deaf.push(message(10_000)), Pushed::Closed));
+    }
+
+    #[test]
+    fn large_entries_are_taken_a_few_at_a_time() {
+        let (mailbox, budget) = mailbox(100);
+        push(&mailbox, (0..8).map(|_| message(30_000)));
+        let mut entries = Vec::new();
+        mailbox.take(64, &mut entries, Waker::noop());
+        assert_eq!(entries.len(), 3);
+        assert!(budget.memory() >= 5 * 30_000);
+        assert!(!mailbox.is_empty());
     }
 
     #[test]
