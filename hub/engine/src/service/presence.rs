@@ -90,8 +90,8 @@ impl Availability {
             }
             PresenceKind::Unavailable => {
                 self.current = None;
-                let fits = |status: &Box<str>| status.len() <= LEFT_BYTES_MAX;
-                self.left = presence.status.clone().filter(fits);
+                let status = presence.status.clone();
+                self.left = status.filter(|status| status.len() <= LEFT_BYTES_MAX);
                 if was {
                     Announced::Gone
                 } else {
