@@ -15,7 +15,7 @@ use crate::{
         framing::StreamHeader,
         namespace as ns,
         output::{Output, WorkDone},
-        sasl::{ChannelBindings, Exchange, Mechanism, PasswordCheck},
+        sasl::{ChannelBindings, Exchange, Mechanism},
         stanza::{Stanza, StanzaName, open_result, write_error},
         starttls,
         stream_error::{Condition, Limit, StreamError},
@@ -66,16 +66,6 @@ pub(super) enum Expect {
     Response(Box<Exchange>),
     /// From the router: the keys of an account.
     Keys(Box<Exchange>),
-    /// From the clock: that a password may be checked. Whoever guesses waits before the work, not after it: else each
-    /// guess would cost the hub a key derivation, however long its answer is held back.
-    PasswordTurn {
-        /// When.
-        at: Instant,
-        /// Whose.
-        exchange: Box<Exchange>,
-        /// What.
-        check: Box<PasswordCheck>,
-    },
     /// From the shell: whether a password fits.
     PasswordCheck(Box<Exchange>),
     /// From the clock: that a verdict may be told.
@@ -126,7 +116,6 @@ impl Negotiation {
             Expect::Header | Expect::SignIn | Expect::Response(_) | Expect::Bind => false,
             Expect::Tls
             | Expect::Keys(_)
-            | Expect::PasswordTurn { .. }
             | Expect::PasswordCheck(_)
             | Expect::Release { .. }
             | Expect::Registration(_)
@@ -162,7 +151,7 @@ impl Negotiation {
 
     pub(super) fn next_deadline(&self) -> Instant {
         match &self.expect {
-            Expect::Release { at, .. } | Expect::PasswordTurn { at, .. } => self.deadline.min(*at),
+            Expect::Release { at, .. } => self.deadline.min(*at),
             _ => self.deadline,
         }
     }
@@ -353,15 +342,6 @@ impl Negotiation {
                 std::mem::replace(&mut self.expect, Expect::SignIn)
         {
             return self.tell(*verdict, around, now, out);
-        }
-        if let Expect::PasswordTurn { at, .. } = &self.expect
-            && *at <= now.mono
-            && let Expect::PasswordTurn {
-                exchange, check, ..
-            } = std::mem::replace(&mut self.expect, Expect::SignIn)
-        {
-            self.check_password(exchange, *check, out);
-            return Ok(Flow::Go);
         }
         if self.deadline <= now.mono {
             // RFC 6120 §4.9.3.4.

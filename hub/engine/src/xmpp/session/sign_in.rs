@@ -15,7 +15,7 @@ use crate::{
         output::{Action, Output, Work, WorkDone},
         sasl::{
             AccountRecord, Channel, Condition as SaslCondition, Context, Exchange, Mechanism,
-            PasswordCheck, SaslError, Step,
+            SaslError, Step,
         },
         stream_error::{Condition, StreamError},
         xml::{Element, Writer},
@@ -194,18 +194,9 @@ impl Negotiation {
                 Ok(Flow::Go)
             }
             Step::Derive(check) => {
-                let wait = std::mem::take(&mut self.wait);
-                if wait.is_zero() {
-                    self.check_password(exchange, check, out);
-                } else {
-                    // The time that the hub makes a peer wait is not held against it.
-                    self.deadline = self.deadline + wait;
-                    self.expect = Expect::PasswordTurn {
-                        at: now.mono + wait,
-                        exchange,
-                        check: Box::new(check),
-                    };
-                }
+                let job = move || WorkDone::PasswordChecked(check.run());
+                out.actions.push(Action::Work(Work(Box::new(job))));
+                self.expect = Expect::PasswordCheck(exchange);
                 Ok(Flow::Go)
             }
             Step::Success { account, data } => {
@@ -225,17 +216,6 @@ impl Negotiation {
             }
             Step::Failure(error) => self.refuse(error, around, now, out),
         }
-    }
-
-    pub(super) fn check_password(
-        &mut self,
-        exchange: Box<Exchange>,
-        check: PasswordCheck,
-        out: &mut Output,
-    ) {
-        let job = move || WorkDone::PasswordChecked(check.run());
-        out.actions.push(Action::Work(Work(Box::new(job))));
-        self.expect = Expect::PasswordCheck(exchange);
     }
 
     fn refuse(
