@@ -130,7 +130,11 @@ mod rfc6120 {
     fn s13_12_a_slow_sender_of_whole_stanzas_stays() {
         let mut hub = Hub::bound();
         for _ in 0..10 {
-            for part in ["<message to='romeo@localhost'>", "<body>x</body>", "</message> "] {
+            for part in [
+                "<message to='romeo@localhost'>",
+                "<body>x</body>",
+                "</message> ",
+            ] {
                 hub.receive(part.as_bytes());
                 hub.advance(Duration::from_secs(60));
             }
