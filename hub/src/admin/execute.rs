@@ -37,6 +37,8 @@ use crate::{
 
 /// Items that `node items` shows at most.
 const ITEMS_MAX: u32 = 10_000;
+/// Payload bytes after which `node items` goes no further back.
+const ITEMS_BYTES_MAX: usize = 16 << 20;
 
 /// Carries out requests, one after another.
 pub(crate) struct Executor {
@@ -348,32 +350,46 @@ impl Executor {
 
     async fn list_items(&mut self, node: &str, max: u32) -> Result<Response, Refusal> {
         let node = parse_node(node)?;
-        let max = Some(max.min(ITEMS_MAX));
-        let action = PubsubAction::Items {
-            node,
-            ids: Vec::new(),
-            max,
-            subid: None,
-            page: None,
-        };
-        match self.pubsub(action).await? {
-            PubsubReply::Items { items, .. } => Ok(Response::Items(
-                items
-                    .iter()
-                    .map(|item| ItemInfo {
-                        id: item.id.to_string(),
-                        publisher: item.publisher.to_string(),
-                        published: item.published.to_string(),
-                        class: item.class.name().to_owned(),
-                        payload: item
-                            .payload
-                            .as_ref()
-                            .map(|payload| String::from_utf8_lossy(&payload.bytes).into_owned()),
-                    })
-                    .collect(),
-            )),
-            _ => Err(unexpected()),
+        let wanted = max.min(ITEMS_MAX) as usize;
+        let (mut shown, mut bytes) = (Vec::new(), 0);
+        // The newest page first, then those before it: one answer of the service holds a few hundred.
+        let mut before: Box<str> = "".into();
+        while shown.len() < wanted && bytes < ITEMS_BYTES_MAX {
+            let left = wanted - shown.len();
+            let page = PageRequest {
+                max: u32::try_from(left).ok(),
+                before: Some(before),
+                ..PageRequest::default()
+            };
+            let action = PubsubAction::Items {
+                node: node.clone(),
+                ids: Vec::new(),
+                max: None,
+                subid: None,
+                page: Some(page),
+            };
+            let PubsubReply::Items { items, .. } = self.pubsub(action).await? else {
+                return Err(unexpected());
+            };
+            let Some(first) = items.first() else { break };
+            before = first.id.as_str().into();
+            for item in items.iter().rev() {
+                let payload = item
+                    .payload
+                    .as_ref()
+                    .map(|payload| String::from_utf8_lossy(&payload.bytes).into_owned());
+                bytes += payload.as_ref().map_or(0, String::len);
+                shown.push(ItemInfo {
+                    id: item.id.to_string(),
+                    publisher: item.publisher.to_string(),
+                    published: item.published.to_string(),
+                    class: item.class.name().to_owned(),
+                    payload,
+                });
+            }
         }
+        shown.reverse();
+        Ok(Response::Items(shown))
     }
 
     async fn publish(
