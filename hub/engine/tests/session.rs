@@ -127,6 +127,15 @@ mod rfc6120 {
     }
 
     #[test]
+    fn s11_a_cdata_section_between_stanzas_ends_the_stream() {
+        for text in ["<![CDATA[x]]>", "<![CDATA[\r\n]]>"] {
+            let mut hub = Hub::bound();
+            hub.receive(text.as_bytes());
+            assert!(hub.take_sent().contains("<stream:error>"), "{text}");
+        }
+    }
+
+    #[test]
     fn s13_12_a_slow_sender_of_whole_stanzas_stays() {
         let mut hub = Hub::bound();
         for _ in 0..10 {
