@@ -109,9 +109,13 @@ pub(crate) struct Admission {
 impl Addresses {
     /// Admits one more connection from `peer`, if there are fewer than `max`.
     pub(crate) fn admit(self: &Arc<Self>, peer: IpAddr, max: usize) -> Option<Admission> {
+        let peer = network(peer);
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(peer).or_default();
         if usize::try_from(*count).is_ok_and(|count| count >= max) {
+            if *count == 0 {
+                counts.remove(&peer);
+            }
             return None;
         }
         *count += 1;
@@ -144,9 +148,28 @@ impl Drop for Admission {
     }
 }
 
+/// What counts as one address: an IPv6 host owns a whole /64, and could use another address for every connection.
+fn network(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) >> 64 << 64).into()),
+        v4 => v4,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_ipv6_network_counts_as_one_address() {
+        let addresses = Arc::new(Addresses::default());
+        let peer = |n: u128| IpAddr::V6((0x2001_0db8_u128 << 96 | n).into());
+        let held: Vec<_> = (0..9).filter_map(|n| addresses.admit(peer(n), 4)).collect();
+        assert_eq!(held.len(), 4);
+        assert!(addresses.admit(peer(1 << 64), 4).is_some());
+        drop(held);
+        assert_eq!(addresses.total(), 0);
+    }
 
     #[test]
     fn an_address_has_its_bound_and_gets_its_place_back() {

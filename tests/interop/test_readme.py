@@ -54,8 +54,8 @@ def test_the_readme_of_the_telemetry_example_can_be_followed(server, folder, pro
 
     def in_this_suite(block: str) -> str:
         return (block.replace("cargo run --release --", str(server.binary))
-                .replace("python3 -m venv /tmp/telemetry && /tmp/telemetry/bin/pip install", f"{sys.executable} -m pip install --quiet")
-                .replace("/tmp/telemetry/bin/python", sys.executable))
+                .replace("python3 -m venv .venv && .venv/bin/pip install", f"{sys.executable} -m pip install --quiet")
+                .replace(".venv/bin/python", sys.executable))
 
     def start(block: str) -> Process:
         process = Process(["bash", "-euc", in_this_suite(block)], folder, own_group=True, LEVERET_CONFIG=str(folder / "loopback.toml"))

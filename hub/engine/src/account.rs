@@ -133,10 +133,19 @@ pub struct Contact {
     pub version: u64,
 }
 
+impl Contact {
+    /// What it weighs in a mailbox, in bytes.
+    pub fn weight(&self) -> usize {
+        const FIXED: usize = 96;
+        let groups = self.groups.iter().map(|group| group.len());
+        FIXED + self.name.as_ref().map_or(0, |name| name.len()) + groups.sum::<usize>()
+    }
+}
+
 /// A `subscribe` that waits for the account's answer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PendingIn {
-    /// Its stanza id.
+    /// Its stanza id, unless it is longer than a roster has room for.
     pub id: Option<Box<str>>,
     /// The language of its text (RFC 6120 §8.1.5).
     pub lang: Option<Box<str>>,

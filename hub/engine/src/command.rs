@@ -455,25 +455,33 @@ pub struct Answer {
 impl Answer {
     /// What it weighs in a mailbox, in bytes, beyond a fixed allowance.
     pub fn weight(&self) -> usize {
-        match &self.result {
-            Ok(Reply::Roster {
-                contacts: Some(contacts),
-                ..
-            }) => contacts.len() * 96,
-            Ok(Reply::Pubsub(reply)) => match &**reply {
-                PubsubReply::Items { items, .. } => items
-                    .iter()
-                    .map(|item| {
-                        96 + item
-                            .payload
-                            .as_ref()
-                            .map_or(0, |payload| payload.bytes.len())
-                    })
-                    .sum(),
-                PubsubReply::Nodes { list, .. } => list.len() * 96,
+        // A name of two parts, with what goes along with it.
+        const ENTRY: usize = 256;
+        let address = self.token.to.as_ref().map_or(0, |to| to.as_str().len());
+        let asked = self.token.id.len() + address;
+        asked
+            + match &self.result {
+                Ok(Reply::Roster {
+                    contacts: Some(contacts),
+                    ..
+                }) => contacts.iter().map(Contact::weight).sum(),
+                Ok(Reply::Pubsub(reply)) => match &**reply {
+                    PubsubReply::Items { items, .. } => items
+                        .iter()
+                        .map(|item| {
+                            96 + item
+                                .payload
+                                .as_ref()
+                                .map_or(0, |payload| payload.bytes.len())
+                        })
+                        .sum(),
+                    PubsubReply::Nodes { list, .. } => list.len() * ENTRY,
+                    PubsubReply::ItemIds { list, .. } => list.len() * ENTRY,
+                    PubsubReply::Subscriptions { list, .. } => list.len() * ENTRY,
+                    PubsubReply::Affiliations { list, .. } => list.len() * ENTRY,
+                    _ => 0,
+                },
                 _ => 0,
-            },
-            _ => 0,
-        }
+            }
     }
 }

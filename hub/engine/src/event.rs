@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 
 use crate::{
+    account::Contact,
     address::{BareJid, Jid},
     class::Class,
     item::{Affiliation, Item, NodeConfig, SubscriptionState},
@@ -36,7 +37,7 @@ pub enum What {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RosterPush {
     /// The contact as it is now; `None` with `jid` alone: removed.
-    pub contact: Option<crate::account::Contact>,
+    pub contact: Option<Contact>,
     /// Whose entry it is.
     pub jid: BareJid,
     /// The roster's version after the change.
@@ -146,22 +147,34 @@ impl Event {
         }
     }
 
-    /// What the event weighs in a mailbox, in bytes: its content and an allowance for the rest.
+    /// What the event weighs in a mailbox, in bytes: all of it whose length its sender chooses, and an allowance for the
+    /// rest. An `id` can be as long as a stanza.
     pub fn weight(&self) -> usize {
         const FIXED: usize = 128;
+        let text = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
         FIXED
             + match &self.what {
-                What::Message(message) => message.content.len(),
-                What::Iq(iq) => iq.content.len(),
-                What::Presence(presence) => presence.content.len(),
-                What::Subscription(stanza) => stanza.content.len(),
-                What::Roster(_) => FIXED,
+                What::Message(message) => {
+                    message.content.len() + text(&message.id) + text(&message.lang)
+                }
+                What::Iq(iq) => iq.content.len() + iq.id.len() + text(&iq.lang),
+                What::Presence(presence) => {
+                    presence.content.len()
+                        + text(&presence.id)
+                        + text(&presence.lang)
+                        + text(&presence.status)
+                }
+                What::Subscription(stanza) => stanza.content.len() + text(&stanza.id),
+                What::Roster(push) => push.contact.as_ref().map_or(FIXED, Contact::weight),
                 What::Node(event) => match &event.change {
                     NodeChange::Published { item, .. } => item
                         .payload
                         .as_ref()
                         .map_or(0, |payload| payload.bytes.len()),
-                    NodeChange::Retracted(ids) => ids.len() * FIXED,
+                    NodeChange::Retracted(ids) => {
+                        ids.iter().map(|id| FIXED + id.as_str().len()).sum()
+                    }
+                    NodeChange::Deleted { redirect } => FIXED + text(redirect),
                     _ => FIXED,
                 },
             }

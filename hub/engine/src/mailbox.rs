@@ -24,6 +24,14 @@ use crate::{
     time::Timestamp,
 };
 
+/// What every mailbox may hold even while all together hold too much, in bytes: those who do not read must not be able
+/// to end the sessions of those who do.
+const RESERVED_BYTES: usize = 16 * 1024;
+
+/// Bytes after which no further entry is taken at once: what was taken is no longer counted, and a peer that does not read
+/// must not make its connection hold a second mailbox's worth.
+const TAKEN_BYTES_MAX: usize = 64 * 1024;
+
 /// Under which of its addresses the receiver is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Addressed {
@@ -222,7 +230,7 @@ impl Mailbox {
         }
     }
 
-    /// Moves up to `max` entries to `into`. If the mailbox is empty after that, `waker` is kept and woken by the next push.
+    /// Moves up to `max` entries to `into`, fewer if they are large. If the mailbox is empty after that, `waker` is kept and woken by the next push.
     pub fn take(&self, max: usize, into: &mut Vec<Entry>, waker: &Waker) {
         let mut queue = self.lock();
         let mut freed = 0;
@@ -230,6 +238,9 @@ impl Mailbox {
             let Some(entry) = queue.pop() else { break };
             freed += entry.weight();
             into.push(entry);
+            if freed >= TAKEN_BYTES_MAX {
+                break;
+            }
         }
         queue.bytes -= freed;
         self.budget.memory.fetch_sub(freed, Ordering::Relaxed);
@@ -278,7 +289,8 @@ impl Mailbox {
             queue.live == 0
                 || (queue.live < events_max
                     && bytes <= bytes_max
-                    && self.budget.memory() + weight <= memory_max)
+                    && (queue.bytes + weight <= RESERVED_BYTES
+                        || self.budget.memory() + weight <= memory_max))
         };
         if fits(queue) || matches!(entry, Entry::End(_)) {
             return true;

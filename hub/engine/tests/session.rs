@@ -148,6 +148,42 @@ mod rfc6120 {
     }
 
     #[test]
+    fn s13_12_a_stanza_that_never_ends_does_not_keep_its_session_alive() {
+        let mut hub = Hub::bound();
+        hub.receive(b"<message to='romeo@localhost'><body>");
+        for _ in 0..10 {
+            hub.receive(b"x");
+            hub.advance(Duration::from_secs(60));
+        }
+        assert_eq!(hub.closed, Some(EndReason::Unresponsive));
+    }
+
+    #[test]
+    fn s11_a_cdata_section_between_stanzas_ends_the_stream() {
+        for text in ["<![CDATA[x]]>", "<![CDATA[\r\n]]>"] {
+            let mut hub = Hub::bound();
+            hub.receive(text.as_bytes());
+            assert!(hub.take_sent().contains("<stream:error>"), "{text}");
+        }
+    }
+
+    #[test]
+    fn s13_12_a_slow_sender_of_whole_stanzas_stays() {
+        let mut hub = Hub::bound();
+        for _ in 0..10 {
+            for part in [
+                "<message to='romeo@localhost'>",
+                "<body>x</body>",
+                "</message> ",
+            ] {
+                hub.receive(part.as_bytes());
+                hub.advance(Duration::from_secs(60));
+            }
+        }
+        assert_eq!(hub.closed, None);
+    }
+
+    #[test]
     fn s6_4_scram_runs_through_its_challenges() {
         let mut hub = Hub::new(Setting::default());
         hub.receive(HEADER.as_bytes());

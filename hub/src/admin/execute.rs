@@ -37,6 +37,8 @@ use crate::{
 
 /// Items that `node items` shows at most.
 const ITEMS_MAX: u32 = 10_000;
+/// Payload bytes after which `node items` goes no further back.
+const ITEMS_BYTES_MAX: usize = 16 << 20;
 
 /// Carries out requests, one after another.
 pub(crate) struct Executor {
@@ -349,15 +351,15 @@ impl Executor {
     /// The newest items, oldest first; an answer of the service holds some hundreds, so they are read page by page, backwards.
     async fn list_items(&mut self, node: &str, max: u32) -> Result<Response, Refusal> {
         let node = parse_node(node)?;
-        let max = max.min(ITEMS_MAX) as usize;
-        let mut newest_first = Vec::new();
-        let mut before = Some("".into());
-        while let Some(mark) = before.take()
-            && newest_first.len() < max
-        {
+        let wanted = max.min(ITEMS_MAX) as usize;
+        let (mut shown, mut bytes) = (Vec::new(), 0);
+        // The newest page first, then those before it: one answer of the service holds a few hundred.
+        let mut before: Box<str> = "".into();
+        while shown.len() < wanted && bytes < ITEMS_BYTES_MAX {
+            let left = wanted - shown.len();
             let page = PageRequest {
-                max: u32::try_from(max - newest_first.len()).ok(),
-                before: Some(mark),
+                max: u32::try_from(left).ok(),
+                before: Some(before),
                 ..PageRequest::default()
             };
             let action = PubsubAction::Items {
@@ -371,29 +373,30 @@ impl Executor {
                 Ok(PubsubReply::Items { items, .. }) => items,
                 Ok(_) => return Err(unexpected()),
                 // The item that the page was to stand before has just been removed, and the older ones with it.
-                Err(refusal)
-                    if refusal.reason == Reason::ItemNotFound && !newest_first.is_empty() =>
-                {
+                Err(refusal) if refusal.reason == Reason::ItemNotFound && !shown.is_empty() => {
                     break;
                 }
                 Err(refusal) => return Err(refusal),
             };
-            before = items.first().map(|item| item.id.as_str().into());
-            newest_first.extend(items.iter().rev().map(|item| {
-                ItemInfo {
+            let Some(first) = items.first() else { break };
+            before = first.id.as_str().into();
+            for item in items.iter().rev() {
+                let payload = item
+                    .payload
+                    .as_ref()
+                    .map(|payload| String::from_utf8_lossy(&payload.bytes).into_owned());
+                bytes += payload.as_ref().map_or(0, String::len);
+                shown.push(ItemInfo {
                     id: item.id.to_string(),
                     publisher: item.publisher.to_string(),
                     published: item.published.to_string(),
                     class: item.class.name().to_owned(),
-                    payload: item
-                        .payload
-                        .as_ref()
-                        .map(|payload| String::from_utf8_lossy(&payload.bytes).into_owned()),
-                }
-            }));
+                    payload,
+                });
+            }
         }
-        newest_first.reverse();
-        Ok(Response::Items(newest_first))
+        shown.reverse();
+        Ok(Response::Items(shown))
     }
 
     async fn publish(

@@ -7,7 +7,7 @@ use serde::Serialize;
 /// Prints a line; a closed pipe ends the output, nothing else.
 pub(super) fn line(text: &str) {
     let mut out = io::stdout().lock();
-    let _ = writeln!(out, "{}", printable(text));
+    let _ = writeln!(out, "{}", printable(text, |c| matches!(c, '\n' | '\t')));
 }
 
 /// Prints a value as JSON.
@@ -25,7 +25,7 @@ pub(super) fn table<const N: usize>(
 ) {
     let rows: Vec<[String; N]> = rows
         .into_iter()
-        .map(|row| row.map(|cell| printable(&cell)))
+        .map(|row| row.map(|cell| printable(&cell, |_| false)))
         .collect();
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
@@ -47,11 +47,13 @@ pub(super) fn table<const N: usize>(
             .all(|row| print(std::array::from_fn(|at| row[at].as_str())));
 }
 
-/// What devices name themselves must not move the cursor of the operator's terminal.
-fn printable(text: &str) -> String {
+/// What devices name themselves must not move the cursor of the operator's terminal, nor, in a table, make a row that is
+/// not one, nor turn the direction of what is read (U+202A to U+202E, U+2066 to U+2069).
+fn printable(text: &str, is_layout: impl Fn(char) -> bool) -> String {
     text.chars()
         .flat_map(|c| {
-            let plain = !c.is_control() || c == '\n' || c == '\t';
+            let turns = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            let plain = is_layout(c) || !(c.is_control() || turns);
             let escaped = if plain {
                 None
             } else {
@@ -109,6 +111,9 @@ mod tests {
 
     #[test]
     fn a_name_with_an_escape_sequence_is_shown_and_not_obeyed() {
-        assert_eq!(printable("\u{1b}[2Jx"), "\\u{1b}[2Jx");
+        let cell = |text| printable(text, |_| false);
+        assert_eq!(cell("\u{1b}[2Jx"), "\\u{1b}[2Jx");
+        assert_eq!(cell("x\nadmin@localhost"), "x\\nadmin@localhost");
+        assert_eq!(cell("\u{202e}x\u{9b}"), "\\u{202e}x\\u{9b}");
     }
 }

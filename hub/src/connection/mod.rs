@@ -401,6 +401,9 @@ impl Future for Connection {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         SCRATCH.with_borrow_mut(|scratch| {
+            // What a connection that panicked left behind must not reach another peer.
+            scratch.output.clear();
+            scratch.entries.clear();
             for _ in 0..TURNS {
                 let turn = self.turn(scratch, cx);
                 scratch.output.clear();

@@ -5,7 +5,6 @@ use leveret_engine::{
     address::BareJid,
     credentials::Credentials,
     effect::AccountCounts,
-    item::Affiliation,
     message::Message,
     time::Timestamp,
 };
@@ -13,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::{
     LIST_ENTRIES_MAX,
-    encode::{Code as _, ContactBody, Encoded as _},
+    encode::{ContactBody, Encoded as _},
     fault::Fault,
 };
 
@@ -193,16 +192,12 @@ pub(super) fn counts(conn: &Connection, account: &BareJid) -> Result<AccountCoun
             .prepare_cached(statement)?
             .query_row([account.as_str()], |row| row.get(0))?)
     };
-    let nodes = conn
-        .prepare_cached("SELECT count(*) FROM affiliation WHERE jid = ?1 AND affiliation = ?2")?
-        .query_row(
-            params![account.as_str(), Affiliation::Owner.code()],
-            |row| row.get(0),
-        )?;
     Ok(AccountCounts {
         offline: count("SELECT count(*) FROM offline WHERE account = ?1")?,
         owed: count("SELECT count(*) FROM owed WHERE account = ?1")?,
-        nodes,
+        // Those that it made, whoever owns them now: else to give a node away would make room for the next, and would
+        // fill the account of whom it is given to.
+        nodes: count("SELECT count(*) FROM node WHERE creator = ?1")?,
         subscriptions: count("SELECT count(*) FROM subscription WHERE account = ?1")?
             + count("SELECT count(*) FROM filter WHERE account = ?1")?,
     })
@@ -238,7 +233,7 @@ pub(super) fn offline(
     )?;
     let max = max.min(LIST_ENTRIES_MAX);
     let mut rows = statement.query(params![account.as_str(), super::signed(after), max])?;
-    super::collect(&mut rows, |row| {
+    super::collect_some(&mut rows, 2, |row| {
         let message = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
         Ok((
             row.get::<_, i64>(0)?.cast_unsigned(),

@@ -42,6 +42,10 @@ pub const LIST_ENTRIES_MAX: u32 = 10_000;
 /// Most bytes of payload in one page of items; a single larger item is a page of its own.
 pub const PAGE_BYTES_MAX: usize = 4 << 20;
 
+/// Most bytes of bodies in one answer of what is kept for an account: its mailbox takes no more at a time, and what it
+/// does not take is read again.
+pub const KEPT_BYTES_MAX: usize = 512 * 1024;
+
 fn text<'a>(row: &'a Row<'_>, at: usize) -> Result<&'a str, Fault> {
     Ok(row.get_ref(at)?.as_str().map_err(rusqlite::Error::from)?)
 }
@@ -81,6 +85,24 @@ fn collect<T>(
 ) -> Result<Vec<T>, Fault> {
     let mut list = Vec::new();
     while let Some(row) = rows.next()? {
+        list.push(read(row)?);
+    }
+    Ok(list)
+}
+
+/// The same, up to [`KEPT_BYTES_MAX`] in the column `body`; at least one row.
+fn collect_some<T>(
+    rows: &mut Rows<'_>,
+    body: usize,
+    mut read: impl FnMut(&Row<'_>) -> Result<T, Fault>,
+) -> Result<Vec<T>, Fault> {
+    let (mut list, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        let body = row.get_ref(body)?.as_blob();
+        bytes += body.map_err(rusqlite::Error::from)?.len();
+        if bytes > KEPT_BYTES_MAX && !list.is_empty() {
+            break;
+        }
         list.push(read(row)?);
     }
     Ok(list)

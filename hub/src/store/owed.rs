@@ -139,7 +139,7 @@ pub(super) fn list(
     )?;
     let max = max.min(LIST_ENTRIES_MAX);
     let mut rows = statement.query(params![account.as_str(), super::signed(after), max])?;
-    super::collect(&mut rows, |row| {
+    super::collect_some(&mut rows, 3, |row| {
         let body = row.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?;
         let at = NodeAddress {
             host: super::host_of(row, 1)?,

@@ -46,6 +46,8 @@ CREATE TABLE node (
     created INTEGER NOT NULL, config BLOB NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX node_name ON node (host, name);
+-- How many nodes an account has made.
+CREATE INDEX node_creator ON node (creator);
 
 -- The index: what an account owns, and what goes with it when it is removed.
 CREATE TABLE affiliation (

@@ -115,7 +115,8 @@ impl Commits {
     }
 
     fn follow(&mut self, seq: u64, after: After) -> Option<After> {
-        match self.pending.iter_mut().find(|pending| pending.seq == seq) {
+        let at = self.place_of(seq);
+        match at.and_then(|at| self.pending.get_mut(at)) {
             Some(pending) => {
                 pending.after.push(after);
                 None
@@ -124,9 +125,16 @@ impl Commits {
         }
     }
 
+    /// A slow disk may leave a hundred thousand of them.
+    fn place_of(&self, seq: u64) -> Option<usize> {
+        self.pending
+            .binary_search_by_key(&seq, |pending| pending.seq)
+            .ok()
+    }
+
     /// The store has answered for `seq`: what it changed, and what follows. Commits are answered in order.
     pub(super) fn finish(&mut self, seq: u64) -> Option<(Vec<StoreOp>, Vec<After>)> {
-        let at = self.pending.iter().position(|pending| pending.seq == seq)?;
+        let at = self.place_of(seq)?;
         let pending = self.pending.remove(at)?;
         for op in &pending.ops {
             match touched(op) {

@@ -27,6 +27,9 @@ use crate::{
 
 /// The same as [`CURSOR_BATCH`], as the store counts.
 const BATCH: u32 = CURSOR_BATCH as u32;
+/// A batch is at most this part of what a mailbox holds in bytes: messages are never dropped, so a batch that did not fit
+/// would end the session, at every login anew, and whoever writes to an absent account could shut it out.
+const BATCH_BYTES_SHARE: usize = 4;
 
 /// After how long the store is asked again for what it could not give.
 const RETRY: Duration = Duration::from_secs(1);
@@ -269,14 +272,20 @@ impl Router {
         });
         let mut last = None;
         let mut due = Vec::new();
+        let (mut bytes, bytes_max) = (0, self.batch_bytes_max());
         for contact in &contacts[from..] {
-            if due.len() >= CURSOR_BATCH {
+            if due.len() >= CURSOR_BATCH || bytes > bytes_max {
                 last = due.last().map(|(jid, _, _): &(BareJid, _, _)| jid.clone());
                 break;
             }
             let here =
                 contact.subscription.to() && !self.directory.sessions(&contact.jid).is_empty();
             if here || contact.pending_in.is_some() {
+                let shown = self.directory.sessions(&contact.jid).iter();
+                bytes += shown
+                    .filter_map(|&id| self.directory.get(id)?.availability.current())
+                    .map(|event| event.weight())
+                    .sum::<usize>();
                 due.push((contact.jid.clone(), here, contact.pending_in.clone()));
             }
         }
@@ -357,26 +366,31 @@ impl Router {
             return;
         };
         let id = open.session;
-        let Some(&(after, _, _)) = messages.last() else {
-            match open.progress {
-                Progress::Offline { after, .. } if self.cursors.late.contains(&open.account) => {
-                    self.ask_for_kept(cursor, open.account, after);
-                }
-                _ => self.cursors.close(cursor),
-            }
-            return;
-        };
-        let handed = u32::try_from(messages.len()).unwrap_or(u32::MAX);
-        for (_, at, message) in messages {
+        let (mut after, mut handed, mut bytes) = (None, 0, 0);
+        let bytes_max = self.batch_bytes_max();
+        for (number, at, message) in messages {
             let to = if message.to.is_bare() {
                 Addressed::Bare
             } else {
                 Addressed::Full
             };
             let event = Arc::new(Event::new(What::Message(message)));
+            bytes += event.weight();
+            if after.is_some() && bytes > bytes_max {
+                break;
+            }
             self.post.tell(&self.directory, id, &event, to, Some(at));
+            (after, handed) = (Some(number), handed + 1);
         }
-        self.go_on(cursor, id, Progress::Offline { after, handed });
+        match (after, open.progress) {
+            (Some(after), _) => self.go_on(cursor, id, Progress::Offline { after, handed }),
+            (None, Progress::Offline { after, .. })
+                if self.cursors.late.contains(&open.account) =>
+            {
+                self.ask_for_kept(cursor, open.account, after);
+            }
+            _ => self.cursors.close(cursor),
+        }
     }
 
     /// Owed alarms came from the store. They stay owed until they are acknowledged (S12).
@@ -388,9 +402,10 @@ impl Router {
         let Some(id) = self.cursors.open.get(&cursor.0).map(|open| open.session) else {
             return;
         };
-        let more = alarms.len() >= CURSOR_BATCH;
-        let last = alarms.last().map(|(after, _, _)| *after);
-        for (_, at, item) in alarms {
+        // Fewer than a batch may be a page that the store cut short: it is the end only where nothing comes.
+        let (mut last, mut bytes) = (None, 0);
+        let bytes_max = self.batch_bytes_max();
+        for (number, at, item) in alarms {
             let published = item.published;
             let change = NodeChange::Published {
                 item,
@@ -401,6 +416,10 @@ impl Router {
                 kind: MessageKind::Normal,
                 change,
             })));
+            bytes += event.weight();
+            if last.is_some() && bytes > bytes_max {
+                break;
+            }
             self.post.tell(
                 &self.directory,
                 id,
@@ -408,8 +427,9 @@ impl Router {
                 Addressed::Bare,
                 Some(published),
             );
+            last = Some(number);
         }
-        match last.filter(|_| more) {
+        match last {
             Some(after) => self.go_on(cursor, id, Progress::Owed { after }),
             None => self.cursors.close(cursor),
         }
@@ -433,6 +453,10 @@ impl Router {
                 self.submit(session, Token::default(), Command::Continue(cursor));
             }
         }
+    }
+
+    fn batch_bytes_max(&self) -> usize {
+        self.limits.mailbox_bytes / BATCH_BYTES_SHARE
     }
 
     fn go_on(&mut self, cursor: Cursor, id: SessionId, progress: Progress) {

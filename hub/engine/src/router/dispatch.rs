@@ -348,7 +348,10 @@ impl Router {
         }
         for op in &ops {
             self.residency.note(op);
-            if let StoreOp::PutNode { at, .. } = op {
+        }
+        // A new node comes with its owner; without one it is a new configuration.
+        for pair in ops.windows(2) {
+            if let [StoreOp::PutNode { at, .. }, StoreOp::PutAffiliation { .. }] = pair {
                 self.nodes.push_back(at.clone());
             }
         }

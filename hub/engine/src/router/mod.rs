@@ -294,8 +294,11 @@ impl Router {
         while self.nodes.len() > self.nodes_max
             && let Some(at) = self.nodes.pop_front()
         {
-            // One that something of this moment needs comes back, or is still there at the next turn.
-            if self.commits.is_under_way(&at) || !self.pubsub.evict(&at) {
+            // One that something of this moment needs comes back, or is still there at the next turn. One that is gone
+            // already is forgotten here too, or what was deleted would pile up.
+            if self.pubsub.is_resident(&at)
+                && (self.commits.is_under_way(&at) || !self.pubsub.evict(&at))
+            {
                 self.nodes.push_back(at);
                 break;
             }

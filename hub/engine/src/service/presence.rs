@@ -11,6 +11,9 @@ use crate::{
     time::Timestamp,
 };
 
+/// Longest status that is kept of who has left, in bytes: it outlives the session, in memory and on the disk.
+pub const LEFT_BYTES_MAX: usize = 1_024;
+
 /// One session's availability.
 #[derive(Debug, Default)]
 pub struct Availability {
@@ -83,7 +86,8 @@ impl Availability {
             }
             PresenceKind::Unavailable => {
                 self.current = None;
-                self.left = presence.status.clone();
+                let status = presence.status.clone();
+                self.left = status.filter(|status| status.len() <= LEFT_BYTES_MAX);
                 if was {
                     Announced::Gone
                 } else {

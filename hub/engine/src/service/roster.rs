@@ -272,7 +272,7 @@ pub fn inbound(contact: &mut Contact, word: &SubscriptionStanza) -> Heard {
             heard.deliver = contact.pending_in.is_none();
             let fits = word.content.len() <= PENDING_BYTES_MAX;
             contact.pending_in = Some(PendingIn {
-                id: word.id.clone(),
+                id: word.id.clone().filter(|id| id.len() <= NAME_BYTES_MAX),
                 lang: word.lang.clone(),
                 content: if fits {
                     word.content.clone()

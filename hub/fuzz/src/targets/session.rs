@@ -23,9 +23,9 @@ use leveret_engine::{
     },
 };
 
-const HEADER: &str = "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='localhost' version='1.0'>";
-const AUTH: &str = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGp1bGlldABzZWNyZXQ=</auth>";
-const BIND: &str = "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>r</resource></bind></iq>";
+pub(super) const HEADER: &str = "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='localhost' version='1.0'>";
+pub(super) const AUTH: &str = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGp1bGlldABzZWNyZXQ=</auth>";
+pub(super) const BIND: &str = "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>r</resource></bind></iq>";
 
 /// What a client says.
 pub const DICTIONARY: &[&str] = &[
@@ -199,7 +199,7 @@ fn answer(command: &Command) -> Option<Result<Reply, Refusal>> {
     })
 }
 
-fn juliet(jid: &BareJid) -> Account {
+pub(super) fn juliet(jid: &BareJid) -> Account {
     static KEYS: OnceLock<Credentials> = OnceLock::new();
     let keys = KEYS.get_or_init(|| {
         let password = Password::prepare("secret").expect("a password");
@@ -221,7 +221,7 @@ fn juliet(jid: &BareJid) -> Account {
 }
 
 /// Reads what the hub said as a client would.
-fn assert_well_formed(said: &[u8]) {
+pub(super) fn assert_well_formed(said: &[u8]) {
     const DECLARATION: &str = "<?xml version='1.0'?>";
     let said = std::str::from_utf8(said).expect("UTF-8");
     let limits = FrameLimits { stanza_bytes: u32::MAX, depth: u16::MAX, attributes: u16::MAX };

@@ -443,7 +443,7 @@ impl Model {
 
     fn counts(&self, account: &BareJid) -> AccountCounts {
         let nodes = || self.nodes.values();
-        let is_owned = |node: &&Node| node.affiliations.get(account) == Some(&Affiliation::Owner);
+        let is_theirs = |node: &&Node| node.creator == *account;
         let subscribed = nodes().flat_map(|node| node.subscriptions.values());
         let subscribed = subscribed.chain(self.filters.values());
         AccountCounts {
@@ -457,7 +457,7 @@ impl Model {
                 .iter()
                 .filter(|(owing, _)| owing == account)
                 .count() as u32,
-            nodes: nodes().filter(is_owned).count() as u32,
+            nodes: nodes().filter(is_theirs).count() as u32,
             subscriptions: subscribed.filter(|own| own.jid.bare() == *account).count() as u32,
         }
     }

@@ -346,6 +346,12 @@ fn a_removed_account_leaves_nothing_and_its_farewell_comes_too_late() {
             at: time(1),
         },
         put_node("n"),
+        StoreOp::PutNode {
+            at: at("made"),
+            config: Box::new(config()),
+            creator: jid.clone(),
+            created: time(5),
+        },
         StoreOp::PutAffiliation {
             at: at("n"),
             jid: jid.clone(),
@@ -378,6 +384,7 @@ fn a_removed_account_leaves_nothing_and_its_farewell_comes_too_late() {
         status: Some("bye".into()),
     };
     store.done([
+        StoreOp::RemoveNode { at: at("made") },
         StoreOp::RemoveAccount {
             account: jid.clone(),
         },

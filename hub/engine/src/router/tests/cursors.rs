@@ -88,6 +88,28 @@ fn s7_a_long_fan_out_goes_in_slices_and_keeps_its_order() {
 }
 
 #[test]
+fn who_writes_to_an_absent_account_cannot_shut_it_out() {
+    let mut world = World::new();
+    world.account("juliet");
+    let stranger = world.connected("stranger", "x");
+    let long = "x".repeat(200_000);
+    for _ in 0..20 {
+        let text = message("juliet@localhost", MessageKind::Chat, &long);
+        world.ask(stranger, text);
+    }
+    let balcony = world.connected("juliet", "balcony");
+    world.announce(balcony, 0);
+    let heard = world.hear(balcony);
+    assert!(!heard.iter().any(|heard| heard.starts_with("end")));
+    let messages = heard.iter().filter(|heard| heard.starts_with("message"));
+    assert_eq!(
+        messages.count(),
+        20,
+        "all that was kept comes, a few at a time"
+    );
+}
+
+#[test]
 fn s12_owed_alarms_come_after_every_login_until_they_are_acknowledged() {
     let mut world = World::new();
     world.account("operator");

@@ -60,6 +60,32 @@ fn fleet() -> (World, SessionId, SessionId) {
 }
 
 #[test]
+fn names_that_no_node_has_and_new_configurations_leave_nothing_behind() {
+    let (mut world, device, _) = fleet();
+    let before = world.router.nodes.len();
+    for n in 0..500 {
+        let items = PubsubAction::Items {
+            node: node(&format!("devices/dev7/none-{n}")),
+            ids: Vec::new(),
+            max: None,
+            subid: None,
+            page: None,
+        };
+        world.request(device, ask_pubsub(items)).unwrap_err();
+        let title = Field {
+            var: "pubsub#title".into(),
+            values: vec![n.to_string().into()],
+        };
+        let configure = PubsubAction::Configure {
+            node: node("devices/dev7/log"),
+            config: vec![title],
+        };
+        world.request(device, ask_pubsub(configure)).unwrap();
+    }
+    assert_eq!(world.router.nodes.len(), before);
+}
+
+#[test]
 fn s6_several_publishes_are_under_way_at_once_and_answered_in_order_after_their_commits() {
     let (mut world, device, operator) = fleet();
     // What the account owns has just changed: its facts come back with this one.

@@ -15,6 +15,10 @@ use crate::{
 
 use super::{Asker, Pubsub, answer, change, notice, subscribe::alone, subscribers::may_stay};
 
+/// Most affiliations that a node's owners may grant. They are in memory with the node, and their names are the owner's to
+/// choose; beyond it there are rules (S13), and the operator's own socket is not bound.
+pub(super) const AFFILIATIONS_PER_NODE_MAX: usize = 1_000;
+
 impl Pubsub {
     pub(super) fn node_affiliations(&self, who: &Asker, id: NodeId) -> Result<Decision, Refusal> {
         self.managed(who, &id)?;
@@ -50,6 +54,15 @@ impl Pubsub {
             .any(|(_, affiliation)| *affiliation == Affiliation::Owner);
         if !stays && !comes {
             return Err(Refusal::new(Reason::NotAcceptable).say("a node needs an owner"));
+        }
+        let comes_anew = |(jid, affiliation): &&(BareJid, Affiliation)| {
+            *affiliation != Affiliation::None && !node.affiliations.contains_key(jid)
+        };
+        let anew = changes.iter().filter(comes_anew).count();
+        if anew > 0 && node.affiliations.len() + anew > AFFILIATIONS_PER_NODE_MAX && !who.superuser
+        {
+            return Err(Refusal::new(Reason::ResourceConstraint)
+                .say("the node has as many affiliations as it may"));
         }
         let mut changed = change(Vec::new());
         let mut leave: Vec<Jid> = Vec::new();

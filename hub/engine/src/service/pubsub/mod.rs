@@ -212,11 +212,16 @@ impl Pubsub {
         }
         let used = node_of(&request.action).map(|node| NodeAddress::of_service(node.clone()));
         // Before the decision: what that deletes is remembered anew, against answers of the store that are on their way.
-        if let Some(at) = used {
-            self.absent.remove(&at);
+        if let Some(at) = &used {
+            self.absent.remove(at);
         }
-        self.decide(who, request.action, directory, now)
-            .unwrap_or_else(Decision::Refuse)
+        let decision = self
+            .decide(who, request.action, directory, now)
+            .unwrap_or_else(Decision::Refuse);
+        if let Some(node) = used.and_then(|at| self.nodes.get_mut(&at)) {
+            node.last.shed();
+        }
+        decision
     }
 
     fn decide(

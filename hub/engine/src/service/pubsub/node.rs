@@ -7,6 +7,7 @@ use std::{
 
 use crate::{
     address::{BareJid, Jid},
+    class::Class,
     item::{
         AccessModel, Affiliation, Item, NodeConfig, NodeRecord, NodeSubscription, SendLastItem,
         SubscriptionState,
@@ -22,6 +23,9 @@ use super::interest::Interest;
 
 /// Raises remembered of a node, to know a repeated one (S11). A device that reconnects repeats its newest few.
 const RAISES_REMEMBERED: usize = 64;
+/// Largest payload of a last item that stays in memory once its node is not in use: an account may have a thousand nodes,
+/// and a payload may be as large as a stanza.
+const LAST_BYTES_MAX: usize = 8 * 1024;
 /// Retractions remembered while the last item is unknown.
 const RETRACTIONS_REMEMBERED: usize = 64;
 
@@ -52,6 +56,12 @@ pub(super) struct Raise {
 #[derive(Debug)]
 pub(super) enum Last {
     Known(Option<Arc<Item>>),
+    /// This one, published then; it is too large to be kept here, and the store has it.
+    Stored {
+        id: ItemId,
+        publisher: BareJid,
+        published: Timestamp,
+    },
     /// It was retracted; the store knows which one is the newest now, unless that is one of `not`.
     Unknown {
         not: Vec<ItemId>,
@@ -66,13 +76,47 @@ impl Last {
     pub(super) fn item(&self) -> Option<&Arc<Item>> {
         match self {
             Self::Known(item) => item.as_ref(),
-            Self::Unknown { .. } => None,
+            Self::Stored { .. } | Self::Unknown { .. } => None,
+        }
+    }
+
+    /// Whether it is this item, and of this publisher.
+    pub(super) fn is(&self, item: &ItemId, of: &BareJid) -> bool {
+        match self {
+            Self::Known(Some(last)) => last.id == *item && last.publisher.bare() == *of,
+            Self::Stored { id, publisher, .. } => id == item && publisher == of,
+            Self::Known(None) | Self::Unknown { .. } => false,
+        }
+    }
+
+    /// Lets go of an item that is too large to be kept. Alarms stay: a repeated one must be known (S11).
+    pub(super) fn shed(&mut self) {
+        if let Self::Known(Some(item)) = self
+            && item.class != Class::Alarm
+            && item
+                .payload
+                .as_ref()
+                .is_some_and(|payload| payload.bytes.len() > LAST_BYTES_MAX)
+        {
+            *self = Self::Stored {
+                id: item.id.clone(),
+                publisher: item.publisher.bare(),
+                published: item.published,
+            };
         }
     }
 
     /// Takes the store's answer, unless it was overtaken by a retraction: then it is asked again.
     pub(super) fn fill(&mut self, item: Option<Arc<Item>>) {
-        if let Self::Unknown { not } = self {
+        if let Self::Stored { id, published, .. } = self {
+            let is_it = |item: &Arc<Item>| item.id == *id && item.published == *published;
+            *self = if item.as_ref().is_some_and(is_it) {
+                Self::Known(item)
+            } else {
+                // The answer is older than the item.
+                Self::Unknown { not: Vec::new() }
+            };
+        } else if let Self::Unknown { not } = self {
             let overtaken = not.len() >= RETRACTIONS_REMEMBERED
                 || item.as_ref().is_some_and(|item| not.contains(&item.id));
             if overtaken {
@@ -89,7 +133,10 @@ impl Last {
             Self::Known(Some(item)) if ids.contains(&item.id) => {
                 *self = Self::Unknown { not: ids.to_vec() };
             }
-            Self::Known(_) => {}
+            Self::Stored { id, .. } if ids.contains(id) => {
+                *self = Self::Unknown { not: ids.to_vec() };
+            }
+            Self::Known(_) | Self::Stored { .. } => {}
             Self::Unknown { not } => {
                 let room = RETRACTIONS_REMEMBERED.saturating_sub(not.len());
                 not.extend(ids.iter().take(room).cloned());

@@ -123,6 +123,7 @@ impl Pubsub {
         let full = who.jid.as_jid();
         if let Some(id) = node {
             if !id.is_filter() {
+                Rights::new(&self.rules, who).may_know(&id)?;
                 self.existing(&id)?;
             }
             let places = [bare, full]
@@ -168,6 +169,7 @@ impl Pubsub {
     ) -> Result<Decision, Refusal> {
         let account = who.subject.jid.clone();
         if let Some(id) = node {
+            Rights::new(&self.rules, who).may_know(&id)?;
             let (_, node) = self.existing(&id)?;
             let affiliation = node.affiliation(&account);
             let list =

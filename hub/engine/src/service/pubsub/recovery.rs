@@ -242,6 +242,11 @@ impl Pubsub {
         changes
     }
 
+    /// Whether a node is in memory.
+    pub fn is_resident(&self, at: &NodeAddress) -> bool {
+        self.nodes.contains_key(at)
+    }
+
     /// Drops a node from memory if nothing lives there alone; whether a commit of it is under way is the caller's to know. True
     /// if it is not there any more, or was not before.
     pub fn evict(&mut self, at: &NodeAddress) -> bool {

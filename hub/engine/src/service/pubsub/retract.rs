@@ -30,11 +30,7 @@ impl Pubsub {
         if !rights.may_retract_any(&at.node, node) {
             // Whoever may only publish may take back their own. The publisher of the newest item is known here; that of an
             // older one is not, and guessing in the asker's favour would let others' items be removed.
-            let own = |id: &ItemId| {
-                node.last
-                    .item()
-                    .is_some_and(|last| last.id == *id && last.publisher.bare() == who.subject.jid)
-            };
+            let own = |id: &ItemId| node.last.is(id, &who.subject.jid);
             rights.may_publish(&at.node, node)?;
             if !items.iter().all(own) {
                 return Err(Reason::Forbidden.into());

@@ -57,6 +57,12 @@ impl<'a> Rights<'a> {
         }
     }
 
+    /// Whether the asker may be told that there is such a node: who is denied everything learns nothing, however it asks.
+    pub(super) fn may_know(&self, name: &NodeId) -> Result<(), Refusal> {
+        self.not_denied(Action::Subscribe, name)
+            .or_else(|_| self.not_denied(Action::Publish, name))
+    }
+
     /// Creation has no model to fall back on: only a rule allows it (DESIGN §7).
     pub(super) fn may_create(&self, name: &NodeId) -> bool {
         self.verdict(Action::Create, name) == Verdict::Allow

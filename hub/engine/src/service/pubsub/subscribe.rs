@@ -142,6 +142,7 @@ impl Pubsub {
         if places.is_empty() {
             // §6.2.3.4 before §6.2.3.2; a filter needs no node.
             if !id.is_filter() {
+                Rights::new(&self.rules, who).may_know(&id)?;
                 self.existing(&id)?;
             }
             return Err(Refusal::new(Reason::UnexpectedRequest).because(Detail::NotSubscribed));

@@ -69,7 +69,7 @@ pub struct XmppSession {
     scope: Scope,
     around: Surroundings,
     phase: Phase,
-    /// When the peer was last heard.
+    /// When the peer was last heard: something whole, or white space between stanzas.
     heard: Instant,
 }
 
@@ -128,10 +128,6 @@ impl XmppSession {
 
     /// Bytes from the peer, in any fragmentation. `tree` is the thread's: sessions own none.
     pub fn handle_input(&mut self, input: &[u8], tree: &mut Tree, now: Now, out: &mut Output) {
-        self.heard = now.mono;
-        if let Phase::Bound(bound) = &mut self.phase {
-            bound.pinged = None;
-        }
         self.feed(input, tree, now, out);
     }
 
@@ -326,16 +322,25 @@ impl XmppSession {
                 _ => {}
             }
             let flow = match self.framer.next(&mut input) {
-                Ok(None) => return,
-                Ok(Some(frame)) => receive(
-                    frame,
-                    tree,
-                    &mut self.scope,
-                    &mut self.phase,
-                    &mut self.around,
-                    now,
-                    out,
-                ),
+                Ok(None) => {
+                    // Part of a stanza is no sign of life: a byte a minute would hold a session for ever.
+                    if !self.framer.has_partial() {
+                        hear(&mut self.heard, &mut self.phase, now);
+                    }
+                    return;
+                }
+                Ok(Some(frame)) => {
+                    hear(&mut self.heard, &mut self.phase, now);
+                    receive(
+                        frame,
+                        tree,
+                        &mut self.scope,
+                        &mut self.phase,
+                        &mut self.around,
+                        now,
+                        out,
+                    )
+                }
                 // Whatever the peer says after our last word, it is not judged.
                 Err(_) if matches!(self.phase, Phase::Closing { .. }) => return,
                 Err(error) => Err(error),
@@ -481,6 +486,14 @@ impl XmppSession {
     fn close(&mut self, reason: EndReason, out: &mut Output) {
         self.phase = Phase::Closed;
         out.actions.push(Action::Close(reason));
+    }
+}
+
+/// The peer is there.
+fn hear(heard: &mut Instant, phase: &mut Phase, now: Now) {
+    *heard = now.mono;
+    if let Phase::Bound(bound) = phase {
+        bound.pinged = None;
     }
 }
 

@@ -322,3 +322,14 @@ fn bytes_beyond_utf_8_are_told_apart_from_broken_xml() {
         ))
     ));
 }
+
+#[test]
+fn a_cdata_section_alone_is_no_element() {
+    let scope = Scope::client();
+    for text in ["<![CDATA[\r\n]]>", "<![CDATA[]]><a/>"] {
+        assert!(
+            Tree::new().parse(text.as_bytes(), &scope).is_err(),
+            "{text}"
+        );
+    }
+}

@@ -155,6 +155,12 @@ impl Tree {
                     open = self.end_tag(input, open, at, end)?;
                     at = end + 1;
                 }
+                // A section is text, and there is none outside an element.
+                Some(b'!') if open.is_none() => {
+                    return Err(StreamError::not_well_formed(
+                        "a CDATA section where an element should begin",
+                    ));
+                }
                 Some(b'!') => at = cdata_end(&input[at..]).map(|len| at + len)?,
                 // RFC 6120 §11.1: no processing instructions.
                 Some(b'?') => return Err(StreamError::restricted("a processing instruction")),

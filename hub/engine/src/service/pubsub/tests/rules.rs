@@ -520,3 +520,35 @@ fn personal_nodes_are_another_service() {
     };
     assert_eq!(refusal.reason, Reason::ServiceUnavailable);
 }
+
+mod s13_silence {
+    use super::*;
+
+    #[test]
+    fn who_is_denied_a_node_cannot_tell_it_from_one_that_does_not_exist() {
+        let mut world = World::new();
+        world.create(&device("dev8"), "devices/dev8/t", &[]);
+        let dev7 = device("dev7");
+        for name in ["devices/dev8/t", "devices/dev8/none"] {
+            let questions = [
+                PubsubAction::Subscriptions {
+                    node: Some(node(name)),
+                },
+                PubsubAction::Affiliations {
+                    node: Some(node(name)),
+                },
+                PubsubAction::Unsubscribe {
+                    node: node(name),
+                    jid: Jid::parse("dev7@localhost").unwrap(),
+                    subid: None,
+                },
+                PubsubAction::Describe { node: node(name) },
+                publish(name, "1"),
+                retract(name, "1"),
+            ];
+            for question in questions {
+                refused(world.ask(&dev7, question), Reason::Forbidden, None);
+            }
+        }
+    }
+}

@@ -3,10 +3,11 @@
 use super::world::*;
 use crate::{
     address::Jid,
-    command::{PubsubAction, PubsubReply},
+    command::{NewItem, PubsubAction, PubsubReply},
     item::SubscriptionState,
     limits::Limits,
-    node::ItemId,
+    node::{ItemId, NodeAddress},
+    payload::Payload,
     refusal::{Detail, Reason},
 };
 
@@ -82,6 +83,35 @@ mod s6_1_subscribe {
         world.ask(&owner, retract("free/a", "2")).unwrap();
         world.subscribe(&dev7, "free/a", "dev7@localhost").unwrap();
         assert_eq!(world.heard(), ["dev7@localhost: item 1"]);
+    }
+
+    #[test]
+    fn a_large_last_item_is_not_kept_in_memory_and_comes_all_the_same() {
+        let (mut world, owner) = (with_node(&[]), device("owner"));
+        let xml = format!("<t xmlns='urn:t'>{}</t>", "x".repeat(20_000));
+        let at = NodeAddress::of_service(node("free/a"));
+        for id in ["1", "2"] {
+            let large = PubsubAction::Publish {
+                node: node("free/a"),
+                items: vec![NewItem {
+                    id: Some(ItemId::parse(id).unwrap()),
+                    payload: Some(Payload::xml(xml.clone().into())),
+                }],
+                options: None,
+            };
+            world.ask(&owner, large).unwrap();
+        }
+        for name in ["dev7", "dev8"] {
+            let whole = format!("{name}@localhost");
+            world.subscribe(&device(name), "free/a", &whole).unwrap();
+            assert_eq!(world.heard(), [format!("{whole}: item 2")]);
+            assert!(world.pubsub.nodes[&at].last.item().is_none());
+        }
+        world.ask(&owner, retract("free/a", "2")).unwrap();
+        let dev9 = device("dev9");
+        world.subscribe(&dev9, "free/a", "dev9@localhost").unwrap();
+        world.heard.retain(|heard| heard.to == "dev9@localhost");
+        assert_eq!(world.heard(), ["dev9@localhost: item 1"]);
     }
 
     #[test]

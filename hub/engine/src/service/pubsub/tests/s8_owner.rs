@@ -381,6 +381,23 @@ mod s8_9_affiliations {
     use super::*;
 
     #[test]
+    fn an_owner_cannot_fill_the_memory_with_names() {
+        let mut world = with_node(&[]);
+        let grant = |from: usize, to: usize| PubsubAction::SetAffiliations {
+            node: node("free/a"),
+            changes: (from..to)
+                .map(|n| (device(&format!("n{n}")).subject.jid, Affiliation::Member))
+                .collect(),
+        };
+        // The owner is one of the thousand.
+        world.ask(&device("owner"), grant(0, 999)).unwrap();
+        let more = world.ask(&device("owner"), grant(999, 1_000));
+        refused(more, Reason::ResourceConstraint, None);
+        // Who is there already may still become something else.
+        affiliate(&mut world, "owner", "n7", Affiliation::Outcast).unwrap();
+    }
+
+    #[test]
     fn the_whitelist_is_made_of_members() {
         let mut world = with_node(&[("access_model", "open")]);
         configure(&mut world, "owner", &[("access_model", "whitelist")]).unwrap();
