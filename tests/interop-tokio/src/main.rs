@@ -48,9 +48,16 @@ impl Side {
                 }
             }
         };
-        let jid = tokio::time::timeout(patience, online).await.map_err(|_| format!("{name}: not online in time"))??;
+        let jid = tokio::time::timeout(patience, online)
+            .await
+            .map_err(|_| format!("{name}: not online in time"))??;
         println!("ok {name} is online as {jid}");
-        Ok(Side { name, client, jid, waiting: Vec::new() })
+        Ok(Side {
+            name,
+            client,
+            jid,
+            waiting: Vec::new(),
+        })
     }
 
     async fn send(&mut self, stanza: impl Into<Stanza>) -> Outcome<()> {
@@ -72,30 +79,51 @@ impl Side {
                 }
             }
         });
-        match answer.await.map_err(|_| format!("{}: no answer", self.name))? {
+        match answer
+            .await
+            .map_err(|_| format!("{}: no answer", self.name))?
+        {
             Ok(IqResponse::Result(payload)) => Ok(payload),
-            Ok(IqResponse::Error(error)) => Err(format!("{}: refused: {:?}", self.name, error.defined_condition).into()),
+            Ok(IqResponse::Error(error)) => {
+                Err(format!("{}: refused: {:?}", self.name, error.defined_condition).into())
+            }
             Err(failure) => Err(format!("{}: {failure}", self.name).into()),
         }
     }
 
     /// Takes the first stanza for which `wanted` finds something, waiting for it if need be.
-    async fn expect<T>(&mut self, claim: &str, wanted: impl Fn(&Stanza) -> Option<T>) -> Outcome<T> {
+    async fn expect<T>(
+        &mut self,
+        claim: &str,
+        wanted: impl Fn(&Stanza) -> Option<T>,
+    ) -> Outcome<T> {
         let found = tokio::time::timeout(ANSWER_TIME, async {
             loop {
-                if let Some((at, found)) = self.waiting.iter().enumerate().find_map(|(at, stanza)| Some((at, wanted(stanza)?))) {
+                if let Some((at, found)) = self
+                    .waiting
+                    .iter()
+                    .enumerate()
+                    .find_map(|(at, stanza)| Some((at, wanted(stanza)?)))
+                {
                     self.waiting.remove(at);
                     return Ok(found);
                 }
                 match self.client.next().await {
                     Some(Event::Stanza(stanza)) => self.waiting.push(stanza),
                     Some(Event::Disconnected(error)) => return Err(error.to_string()),
-                    Some(Event::Online { .. }) => return Err("a second stream was needed".to_owned()),
+                    Some(Event::Online { .. }) => {
+                        return Err("a second stream was needed".to_owned());
+                    }
                     None => return Err("the stream ended".to_owned()),
                 }
             }
         });
-        let found = found.await.map_err(|_| format!("{} waited in vain: {claim}; it holds {:?}", self.name, self.waiting))?;
+        let found = found.await.map_err(|_| {
+            format!(
+                "{} waited in vain: {claim}; it holds {:?}",
+                self.name, self.waiting
+            )
+        })?;
         let found = found.map_err(|error| format!("{}: {claim}: {error}", self.name))?;
         println!("ok {claim}");
         Ok(found)
@@ -105,7 +133,10 @@ impl Side {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Outcome<()> {
     let given = |name: &str| env::var(name).map_err(|_| format!("{name} is not set"));
-    let (device_jid, console_jid) = (BareJid::new(&given("XMPP_DEVICE")?)?, BareJid::new(&given("XMPP_CONSOLE")?)?);
+    let (device_jid, console_jid) = (
+        BareJid::new(&given("XMPP_DEVICE")?)?,
+        BareJid::new(&given("XMPP_CONSOLE")?)?,
+    );
     let (password, service) = (given("XMPP_PASSWORD")?, given("XMPP_PUBSUB")?);
     let (addr, tls_addr) = (given("XMPP_ADDR")?, given("XMPP_TLS_ADDR")?);
 
@@ -114,9 +145,19 @@ async fn main() -> Outcome<()> {
         Err(_) => SIGN_IN_TIME,
     };
 
-    let client = Client::new_starttls(device_jid.clone(), password.clone(), DnsConfig::addr(&addr), Timeouts::default());
+    let client = Client::new_starttls(
+        device_jid.clone(),
+        password.clone(),
+        DnsConfig::addr(&addr),
+        Timeouts::default(),
+    );
     let mut device = Side::online("device", client, patience).await?;
-    let client = Client::new_direct_tls_with_config(console_jid.clone(), password, DnsConfig::addr(&tls_addr), Timeouts::default());
+    let client = Client::new_direct_tls_with_config(
+        console_jid.clone(),
+        password,
+        DnsConfig::addr(&tls_addr),
+        Timeouts::default(),
+    );
     let mut console = Side::online("console", client, patience).await?;
 
     rosters(&mut console, &device_jid).await?;
@@ -126,7 +167,11 @@ async fn main() -> Outcome<()> {
 
     let gone = device.jid.clone();
     device.client.send_end().await?;
-    console.expect("the console sees the device go", |stanza| presence_of(stanza, &gone, Type::Unavailable)).await?;
+    console
+        .expect("the console sees the device go", |stanza| {
+            presence_of(stanza, &gone, Type::Unavailable)
+        })
+        .await?;
     console.client.send_end().await?;
     println!("all held");
     Ok(())
@@ -134,11 +179,22 @@ async fn main() -> Outcome<()> {
 
 async fn rosters(console: &mut Side, device: &BareJid) -> Outcome<()> {
     let get = || IqRequest::Get(element("<query xmlns='jabber:iq:roster'/>"));
-    let items = |roster: Option<Element>| roster.map(|roster| roster.children().count()).unwrap_or_default();
+    let items = |roster: Option<Element>| {
+        roster
+            .map(|roster| roster.children().count())
+            .unwrap_or_default()
+    };
     if items(console.ask(None, get()).await?) != 0 {
         return Err("a new roster holds something".into());
     }
-    console.ask(None, IqRequest::Set(element(&format!("<query xmlns='jabber:iq:roster'><item jid='{device}' name='D'/></query>")))).await?;
+    console
+        .ask(
+            None,
+            IqRequest::Set(element(&format!(
+                "<query xmlns='jabber:iq:roster'><item jid='{device}' name='D'/></query>"
+            ))),
+        )
+        .await?;
     if items(console.ask(None, get()).await?) != 1 {
         return Err("the roster does not hold what was put there".into());
     }
@@ -146,41 +202,82 @@ async fn rosters(console: &mut Side, device: &BareJid) -> Outcome<()> {
     Ok(())
 }
 
-async fn subscriptions(device: &mut Side, console: &mut Side, device_jid: &BareJid, console_jid: &BareJid) -> Outcome<()> {
+async fn subscriptions(
+    device: &mut Side,
+    console: &mut Side,
+    device_jid: &BareJid,
+    console_jid: &BareJid,
+) -> Outcome<()> {
     device.send(Presence::available()).await?;
     console.send(Presence::available()).await?;
-    console.send(Presence::subscribe().with_to(device_jid.clone())).await?;
+    console
+        .send(Presence::subscribe().with_to(device_jid.clone()))
+        .await?;
     let from = Jid::from(console_jid.clone());
-    device.expect("the device is asked for its presence", |stanza| presence_of(stanza, &from, Type::Subscribe)).await?;
-    device.send(Presence::subscribed().with_to(console_jid.clone())).await?;
+    device
+        .expect("the device is asked for its presence", |stanza| {
+            presence_of(stanza, &from, Type::Subscribe)
+        })
+        .await?;
+    device
+        .send(Presence::subscribed().with_to(console_jid.clone()))
+        .await?;
     let from = Jid::from(device_jid.clone());
-    console.expect("the console may see it", |stanza| presence_of(stanza, &from, Type::Subscribed)).await?;
+    console
+        .expect("the console may see it", |stanza| {
+            presence_of(stanza, &from, Type::Subscribed)
+        })
+        .await?;
     let from = device.jid.clone();
-    console.expect("the console sees the device", |stanza| presence_of(stanza, &from, Type::None)).await
+    console
+        .expect("the console sees the device", |stanza| {
+            presence_of(stanza, &from, Type::None)
+        })
+        .await
 }
 
 async fn messages(device: &mut Side, console: &mut Side) -> Outcome<()> {
     let mut message = Message::new(Some(device.jid.clone()));
     message.type_ = MessageType::Chat;
-    message.bodies.insert(Lang::default(), "blink <twice> & \u{1f407}".to_owned());
+    message
+        .bodies
+        .insert(Lang::default(), "blink <twice> & \u{1f407}".to_owned());
     console.send(message).await?;
     let from = console.jid.clone();
     device
-        .expect("the device gets a message, its text whole", |stanza| match stanza {
-            Stanza::Message(message) if message.from.as_ref() == Some(&from) => {
-                message.bodies.values().any(|body| body == "blink <twice> & \u{1f407}").then_some(())
-            }
-            _ => None,
-        })
+        .expect(
+            "the device gets a message, its text whole",
+            |stanza| match stanza {
+                Stanza::Message(message) if message.from.as_ref() == Some(&from) => message
+                    .bodies
+                    .values()
+                    .any(|body| body == "blink <twice> & \u{1f407}")
+                    .then_some(()),
+                _ => None,
+            },
+        )
         .await
 }
 
-async fn publishing(device: &mut Side, console: &mut Side, service: &str, console_jid: &BareJid) -> Outcome<()> {
-    let node = format!("devices/{}/temperature", device.jid.node().ok_or("a JID without a name")?);
+async fn publishing(
+    device: &mut Side,
+    console: &mut Side,
+    service: &str,
+    console_jid: &BareJid,
+) -> Outcome<()> {
+    let node = format!(
+        "devices/{}/temperature",
+        device.jid.node().ok_or("a JID without a name")?
+    );
     let create = format!("<pubsub xmlns='{PUBSUB}'><create node='{node}'/></pubsub>");
-    device.ask(Some(service), IqRequest::Set(element(&create))).await?;
-    let subscribe = format!("<pubsub xmlns='{PUBSUB}'><subscribe node='{node}' jid='{console_jid}'/></pubsub>");
-    console.ask(Some(service), IqRequest::Set(element(&subscribe))).await?;
+    device
+        .ask(Some(service), IqRequest::Set(element(&create)))
+        .await?;
+    let subscribe =
+        format!("<pubsub xmlns='{PUBSUB}'><subscribe node='{node}' jid='{console_jid}'/></pubsub>");
+    console
+        .ask(Some(service), IqRequest::Set(element(&subscribe)))
+        .await?;
     println!("ok the console subscribes to {node}");
 
     for celsius in ["21.5", "22.0", "22.5"] {
@@ -188,15 +285,27 @@ async fn publishing(device: &mut Side, console: &mut Side, service: &str, consol
         let publish = format!(
             "<pubsub xmlns='{PUBSUB}'><publish node='{node}'><item id='t{celsius}'><json xmlns='{JSON}'>{json}</json></item></publish></pubsub>"
         );
-        device.ask(Some(service), IqRequest::Set(element(&publish))).await?;
-        let heard = console.expect("the console hears a reading", |stanza| reading(stanza, &node)).await?;
+        device
+            .ask(Some(service), IqRequest::Set(element(&publish)))
+            .await?;
+        let heard = console
+            .expect("the console hears a reading", |stanza| {
+                reading(stanza, &node)
+            })
+            .await?;
         if heard != (format!("t{celsius}"), json.clone()) {
             return Err(format!("heard {heard:?}, published {json}").into());
         }
     }
     let items = format!("<pubsub xmlns='{PUBSUB}'><items node='{node}' max_items='1'/></pubsub>");
-    let kept = console.ask(Some(service), IqRequest::Get(element(&items))).await?.ok_or("an empty answer")?;
-    let last = kept.get_child("items", PUBSUB).and_then(|items| items.get_child("item", PUBSUB)).and_then(|item| item.attr("id"));
+    let kept = console
+        .ask(Some(service), IqRequest::Get(element(&items)))
+        .await?
+        .ok_or("an empty answer")?;
+    let last = kept
+        .get_child("items", PUBSUB)
+        .and_then(|items| items.get_child("item", PUBSUB))
+        .and_then(|item| item.attr("id"));
     if last != Some("t22.5") {
         return Err(format!("the last item is {last:?}").into());
     }
@@ -206,11 +315,21 @@ async fn publishing(device: &mut Side, console: &mut Side, service: &str, consol
 
 /// Item id and text of the JSON payload of an event of this node.
 fn reading(stanza: &Stanza, node: &str) -> Option<(String, String)> {
-    let Stanza::Message(message) = stanza else { return None };
-    let event = message.payloads.iter().find(|payload| payload.is("event", EVENT))?;
-    let items = event.get_child("items", EVENT).filter(|items| items.attr("node") == Some(node))?;
+    let Stanza::Message(message) = stanza else {
+        return None;
+    };
+    let event = message
+        .payloads
+        .iter()
+        .find(|payload| payload.is("event", EVENT))?;
+    let items = event
+        .get_child("items", EVENT)
+        .filter(|items| items.attr("node") == Some(node))?;
     let item = items.get_child("item", EVENT)?;
-    Some((item.attr("id")?.to_owned(), item.get_child("json", JSON)?.text()))
+    Some((
+        item.attr("id")?.to_owned(),
+        item.get_child("json", JSON)?.text(),
+    ))
 }
 
 fn presence_of(stanza: &Stanza, from: &Jid, kind: Type) -> Option<()> {

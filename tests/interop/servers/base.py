@@ -44,10 +44,16 @@ class Options:
     open_access: bool = True
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on, all different."""
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
 
 
 class Server:
@@ -62,8 +68,7 @@ class Server:
         self.directory = directory
         self.options = options
         self.host = "127.0.0.1"
-        self.port = free_port()
-        self.tls_port = free_port()
+        self.port, self.tls_port = free_ports(2)
         self.log_path = directory / "server.log"
         self.process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count(1)

@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from .base import Account, Options, Server, StartFailed, free_port
+from .base import Account, Options, Server, StartFailed, free_ports
 from .certificates import Authority
 
 LIBRARIES = Path("/usr/lib/x86_64-linux-gnu")
@@ -28,7 +28,7 @@ class Ejabberd(Server):
 
     def __init__(self, directory: Path, options: Options = Options()):
         super().__init__(directory, options)
-        self.http_port = free_port()
+        (self.http_port,) = free_ports(1)
         self._authority: Authority | None = None
 
     def configure(self) -> None:
