@@ -78,4 +78,4 @@ class Leveret(Server):
 
     @property
     def ca_file(self) -> Path:
-        return self.data_dir / "tls" / "ca.pem"
+        return self.data_dir / "tls" / "authority.pem"
