@@ -117,18 +117,16 @@ pub(crate) async fn fanin(
     let service = target.pubsub();
     let run = std::process::id();
     let mut console = Session::present(&target, 0).await?;
-    let mut devices = present(&target, target.sessions_per_account, load.devices).await?;
+    let devices = present(&target, target.sessions_per_account, load.devices).await?;
     let nodes: Vec<String> = (0..load.devices)
         .map(|number| format!("bench/fanin-{run}/{number}"))
         .collect();
     if load.filter {
         subscribe(&mut console, &service, &format!("bench/fanin-{run}/#")).await?;
     }
-    for (device, node) in devices.iter_mut().zip(&nodes) {
-        create(device, &service, node, load.stored).await?;
-        if !load.filter {
-            subscribe(&mut console, &service, node).await?;
-        }
+    let devices = create_all(devices, &nodes, &service, load.stored).await?;
+    if !load.filter {
+        subscribe_all(&mut console, &service, &nodes).await?;
     }
     let tally = Tally::listen(vec![console], "<item ");
     tokio::time::sleep(REST).await;
@@ -247,8 +245,8 @@ pub(crate) async fn presence(
         .await?;
     let mut crowd = present(&target, target.sessions_per_account, contacts).await?;
     for (number, contact) in crowd.iter_mut().enumerate() {
-        let number = u32::try_from(number).unwrap_or(u32::MAX);
-        let jid = target.jid(target.sessions_per_account + number);
+        let place = u32::try_from(number).unwrap_or(u32::MAX);
+        let jid = target.jid(target.sessions_per_account + place);
         watcher
             .send(&format!("<presence type='subscribe' to='{jid}'/>"))
             .await?;
@@ -258,9 +256,22 @@ pub(crate) async fn presence(
                 target.jid(0)
             ))
             .await?;
+        // The watcher reads as it goes: a client that does not is sent away once its mailbox is full (S9).
+        if number % 32 == 31 {
+            watcher
+                .ask("get", Some(&target.domain), "<ping xmlns='urn:xmpp:ping'/>")
+                .await?;
+            watcher.forget();
+        }
     }
     // Pings push everything before them through; then a contact asked again is answered by the subscription it has.
-    for contact in &mut crowd {
+    for (number, contact) in crowd.iter_mut().enumerate() {
+        if number % 32 == 31 {
+            watcher
+                .ask("get", Some(&target.domain), "<ping xmlns='urn:xmpp:ping'/>")
+                .await?;
+            watcher.forget();
+        }
         contact
             .ask("get", Some(&target.domain), "<ping xmlns='urn:xmpp:ping'/>")
             .await?;
@@ -403,6 +414,51 @@ async fn create(
         "<pubsub xmlns='{PUBSUB}'><create node='{node}'/><configure>{form}</configure></pubsub>"
     );
     owner.ask("set", Some(service), &request).await
+}
+
+/// Each device makes its node, all at the same time: a store that groups its commits is not waited for a thousand times.
+async fn create_all(
+    devices: Vec<Session>,
+    nodes: &[String],
+    service: &str,
+    stored: bool,
+) -> Result<Vec<Session>, BenchError> {
+    let mut tasks = JoinSet::new();
+    for (place, (mut device, node)) in devices.into_iter().zip(nodes).enumerate() {
+        let (service, node) = (service.to_owned(), node.clone());
+        tasks.spawn_local(async move {
+            create(&mut device, &service, &node, stored).await?;
+            Ok::<_, BenchError>((place, device))
+        });
+    }
+    let mut made = all(tasks).await?;
+    made.sort_by_key(|(place, _)| *place);
+    Ok(made.into_iter().map(|(_, device)| device).collect())
+}
+
+/// Subscribes to all nodes, some requests under way at a time.
+async fn subscribe_all(
+    who: &mut Session,
+    service: &str,
+    nodes: &[String],
+) -> Result<(), BenchError> {
+    const UNDER_WAY: usize = 32;
+    let bare = who.jid.split('/').next().unwrap_or_default().to_owned();
+    for some in nodes.chunks(UNDER_WAY) {
+        for node in some {
+            let request = format!(
+                "<iq type='set' id='s' to='{service}'><pubsub xmlns='{PUBSUB}'><subscribe node='{node}' jid='{bare}'/></pubsub></iq>"
+            );
+            who.send(&request).await?;
+        }
+        who.forget();
+        let mut answered = Needle::new("<iq");
+        let mut done = 0;
+        while done < some.len() as u64 {
+            done += who.count(&mut answered).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn subscribe(who: &mut Session, service: &str, node: &str) -> Result<(), BenchError> {

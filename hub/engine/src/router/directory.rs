@@ -53,6 +53,8 @@ pub(super) struct Directory {
     accounts: Vec<AccountSlot>,
     by_jid: HashMap<BareJid, AccountId>,
     live: usize,
+    /// Accounts with a session.
+    here: usize,
 }
 
 impl Directory {
@@ -125,6 +127,7 @@ impl Directory {
             session.account = Some(account);
         }
         if let Some(slot) = self.accounts.get_mut(account.0 as usize) {
+            self.here += usize::from(slot.sessions.is_empty());
             slot.sessions.push(id);
         }
     }
@@ -142,6 +145,7 @@ impl Directory {
             .and_then(|account| self.accounts.get_mut(account.0 as usize))
         {
             slot.sessions.retain(|other| *other != id);
+            self.here -= usize::from(slot.sessions.is_empty());
         }
         Some(session)
     }
@@ -182,6 +186,11 @@ impl Directory {
             };
             Some((id, slot.session.as_deref()?))
         })
+    }
+
+    /// How many accounts have a session.
+    pub(super) const fn accounts_here(&self) -> usize {
+        self.here
     }
 
     /// How many sessions there are.

@@ -304,8 +304,9 @@ impl Router {
             }
         }
         let directory = &self.directory;
-        self.residency
-            .trim(|jid| !directory.sessions(jid).is_empty());
+        self.residency.trim(directory.accounts_here(), |jid| {
+            !directory.sessions(jid).is_empty()
+        });
     }
 
     /// Whether the address is of an account of ours, as far as its form tells.

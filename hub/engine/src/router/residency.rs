@@ -286,9 +286,10 @@ impl Residency {
         }
     }
 
-    /// Makes room; `is_here` says which accounts have a session.
-    pub(super) fn trim(&mut self, is_here: impl Fn(&BareJid) -> bool) {
-        if self.residents.len() <= self.trim_at.max(ABSENT_ACCOUNTS_MAX) {
+    /// Makes room; `is_here` says which accounts have a session, `here` how many do.
+    pub(super) fn trim(&mut self, here: usize, is_here: impl Fn(&BareJid) -> bool) {
+        let absent = self.residents.len().saturating_sub(here);
+        if absent <= self.trim_at.max(ABSENT_ACCOUNTS_MAX) {
             return;
         }
         let absent = self
@@ -302,8 +303,13 @@ impl Residency {
             self.residents.retain(|jid, resident| {
                 resident.pins > 0 || resident.used >= newest || is_here(jid)
             });
+            // After a storm the table itself is worth giving back.
+            if self.residents.capacity() / 4 > self.residents.len() {
+                self.residents.shrink_to(self.residents.len() * 2);
+            }
         }
-        self.trim_at = self.residents.len() + ABSENT_ACCOUNTS_MAX / 2;
+        // What is pinned stays and is not looked at again at every step.
+        self.trim_at = self.residents.len().saturating_sub(here) + ABSENT_ACCOUNTS_MAX / 2;
     }
 
     /// How many accounts are in memory.
@@ -317,5 +323,29 @@ impl Residency {
         let resident = self.residents.entry(jid.clone()).or_default();
         resident.used = self.clock;
         resident
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts_whose_sessions_left_together_are_forgotten_together() {
+        let mut residency = Residency::default();
+        let crowd = 5 * ABSENT_ACCOUNTS_MAX;
+        for number in 0..crowd {
+            let jid = BareJid::parse(&format!("d{number}@localhost")).unwrap();
+            residency.put_roster(&jid, Roster::default());
+            residency.trim(number + 1, |_| true);
+        }
+        assert_eq!(residency.len(), crowd);
+        residency.trim(0, |_| false);
+        assert!(
+            residency.len() <= ABSENT_ACCOUNTS_MAX,
+            "{}",
+            residency.len()
+        );
+        assert!(residency.residents.capacity() <= 4 * ABSENT_ACCOUNTS_MAX);
     }
 }
