@@ -155,13 +155,17 @@ impl Tree {
                     open = self.end_tag(input, open, at, end)?;
                     at = end + 1;
                 }
-                // A section is text, and there is none outside an element.
-                Some(b'!') if open.is_none() => {
-                    return Err(StreamError::not_well_formed(
-                        "a CDATA section where an element should begin",
-                    ));
+                Some(b'!') => {
+                    // What is no section is banned, wherever it stands: that is said first.
+                    let end = cdata_end(&input[at..]).map(|len| at + len)?;
+                    // A section is text, and there is none outside an element.
+                    if open.is_none() {
+                        return Err(StreamError::not_well_formed(
+                            "a CDATA section where an element should begin",
+                        ));
+                    }
+                    at = end;
                 }
-                Some(b'!') => at = cdata_end(&input[at..]).map(|len| at + len)?,
                 // RFC 6120 §11.1: no processing instructions.
                 Some(b'?') => return Err(StreamError::restricted("a processing instruction")),
                 _ => {
