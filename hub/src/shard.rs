@@ -112,14 +112,19 @@ impl Shard {
 
     /// The router's next deadline.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.lock().router.next_deadline()
+        let deadline = self.lock().router.next_deadline();
+        self.run_left();
+        deadline
     }
 
     /// Whether the session has so much waiting for the store that it must not be read from (S6).
     pub fn is_congested(&self, session: SessionId) -> bool {
         // While somebody else is in the router the answer is not worth waiting for: it is asked again at the next read.
-        self.try_lock()
-            .is_some_and(|inside| inside.router.is_congested(session))
+        let congested = self
+            .try_lock()
+            .is_some_and(|inside| inside.router.is_congested(session));
+        self.run_left();
+        congested
     }
 
     /// Takes new limits and rules (SIGHUP).
@@ -146,7 +151,9 @@ impl Shard {
 
     /// The router's counts.
     pub fn status(&self) -> RouterStatus {
-        self.lock().router.status()
+        let status = self.lock().router.status();
+        self.run_left();
+        status
     }
 
     fn leave(&self, left: Left) {
@@ -154,6 +161,19 @@ impl Shard {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push_back(left);
+    }
+
+    /// After the lock was held for a look: somebody may have found it taken meanwhile, and have left us his work. Without this
+    /// it would lie there until the next command of anybody.
+    fn run_left(&self) {
+        let is_empty = self
+            .inbox
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_empty();
+        if !is_empty {
+            self.run();
+        }
     }
 
     /// Works until nothing is left, or somebody else is at it. What is left in the inbox while the lock is held is seen

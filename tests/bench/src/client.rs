@@ -205,9 +205,11 @@ impl Session {
         let stream = match target.addr {
             SocketAddr::V4(_) => {
                 let socket = TcpSocket::new_v4()?;
+                let [_, _, run_high, run_low] = std::process::id().to_be_bytes();
                 let last = u8::try_from(1 + number / CONNECTIONS_PER_SOURCE).unwrap_or(u8::MAX);
                 socket.bind(SocketAddr::new(
-                    IpAddr::V4(Ipv4Addr::new(127, 0, 0, last)),
+                    // Every run has addresses of its own: the last one's ports rest in TIME_WAIT.
+                    IpAddr::V4(Ipv4Addr::new(127, run_high, run_low, last)),
                     0,
                 ))?;
                 socket.connect(target.addr).await?

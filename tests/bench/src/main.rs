@@ -90,6 +90,9 @@ enum Scenario {
         /// The node keeps its items
         #[arg(long)]
         stored: bool,
+        /// The next item waits until every subscriber has the last: nothing can share a write (use --in-flight 1)
+        #[arg(long)]
+        paced: bool,
     },
     /// Many devices, each publishing to its own node, one console that hears all
     Fanin {
@@ -210,6 +213,7 @@ fn run(cli: Cli) -> Result<(), BenchError> {
                     in_flight,
                     items,
                     stored,
+                    paced,
                 } => {
                     let load = scenario::Fanout {
                         subscribers: bounded(subscribers)?,
@@ -217,6 +221,7 @@ fn run(cli: Cli) -> Result<(), BenchError> {
                         in_flight,
                         items,
                         stored,
+                        paced,
                     };
                     scenario::fanout(target, server, load).await
                 }

@@ -56,6 +56,7 @@ pub(crate) struct Fanout {
     pub(crate) in_flight: u32,
     pub(crate) items: u32,
     pub(crate) stored: bool,
+    pub(crate) paced: bool,
 }
 
 /// One node, one publisher, many subscribers. Counted: notifications that arrived.
@@ -88,6 +89,11 @@ pub(crate) async fn fanout(
             sent += 1;
         }
         done += u32::try_from(publisher.count(&mut answered).await?).unwrap_or(u32::MAX);
+        if load.paced {
+            tally
+                .reach(u64::from(done) * u64::from(load.subscribers))
+                .await?;
+        }
     }
     let expected = u64::from(load.items) * u64::from(load.subscribers);
     tally.reach(expected).await?;

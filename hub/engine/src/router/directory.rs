@@ -4,7 +4,12 @@
 //! life of the process: fan-out finds an account's sessions by index. Only accounts that have had a session, or that a
 //! service names as a subscriber, get an index; an address that was merely asked for never does.
 
-use std::{collections::HashMap, net::IpAddr, sync::Arc};
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    net::IpAddr,
+    sync::Arc,
+};
 
 use smallvec::SmallVec;
 
@@ -43,6 +48,8 @@ struct Slot {
 struct AccountSlot {
     /// Bound sessions, oldest first.
     sessions: SmallVec<[SessionId; 1]>,
+    /// Where its address stands in `names`.
+    name: (u32, u32),
 }
 
 /// All sessions and the accounts that have had one.
@@ -51,7 +58,11 @@ pub(super) struct Directory {
     slots: Vec<Slot>,
     free: Vec<u32>,
     accounts: Vec<AccountSlot>,
-    by_jid: HashMap<BareJid, AccountId>,
+    /// The addresses of all accounts, one after the other. An allocation for each would live as long as the process in the
+    /// midst of what its session owned, and keep the allocator from giving those pages back after a storm.
+    names: String,
+    by_hash: HashMap<u64, SmallVec<[AccountId; 1]>>,
+    hasher: RandomState,
     live: usize,
     /// Accounts with a session.
     here: usize,
@@ -152,7 +163,14 @@ impl Directory {
 
     /// The account's index, if it has one.
     pub(super) fn known(&self, jid: &BareJid) -> Option<AccountId> {
-        self.by_jid.get(jid).copied()
+        let hash = self.hasher.hash_one(jid.as_str());
+        let mut same = self.by_hash.get(&hash)?.iter().copied();
+        same.find(|account| self.name(*account) == Some(jid.as_str()))
+    }
+
+    fn name(&self, account: AccountId) -> Option<&str> {
+        let (start, end) = self.accounts.get(account.0 as usize)?.name;
+        self.names.get(start as usize..end as usize)
     }
 
     /// The account's sessions, oldest first.
@@ -201,14 +219,19 @@ impl Directory {
 
 impl service::Directory for Directory {
     fn account(&mut self, jid: &BareJid) -> AccountId {
-        if let Some(&account) = self.by_jid.get(jid) {
+        if let Some(account) = self.known(jid) {
             return account;
         }
         let account = AccountId(u32::try_from(self.accounts.len()).unwrap_or(u32::MAX));
+        let start = self.names.len();
+        self.names.push_str(jid.as_str());
+        let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         self.accounts.push(AccountSlot {
             sessions: SmallVec::new(),
+            name: (place(start), place(self.names.len())),
         });
-        self.by_jid.insert(jid.clone(), account);
+        let hash = self.hasher.hash_one(jid.as_str());
+        self.by_hash.entry(hash).or_default().push(account);
         account
     }
 
