@@ -255,3 +255,114 @@ impl Shard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::HashMap,
+        sync::{
+            atomic::{AtomicBool, Ordering},
+            mpsc,
+        },
+        thread,
+        time::{Duration, Instant as StdInstant},
+    };
+
+    use leveret_engine::{
+        address::BareJid,
+        effect::StoreAnswer,
+        mailbox::{Entry, MailboxBudget},
+        router::RouterSettings,
+    };
+
+    use super::*;
+
+    /// Commands of each thread: enough for the hand-over to meet every order of events many times.
+    const COMMANDS: usize = 20_000;
+
+    fn shard(budget: &Arc<MailboxBudget>) -> Arc<Shard> {
+        let router = Router::new(RouterSettings {
+            domain: BareJid::parse("localhost").unwrap(),
+            service: BareJid::parse("pubsub.localhost").unwrap(),
+            access: AccessRules::new(Vec::new()),
+            classes: ClassRules::default(),
+            limits: Limits::default(),
+            registration: false,
+            seed: [7; 32],
+            budget: Arc::clone(budget),
+        });
+        let (ask, asked) = mpsc::channel();
+        let queue = move |requests: &mut Vec<StoreRequest>| {
+            requests
+                .drain(..)
+                .for_each(|request| drop(ask.send(request)));
+        };
+        let shard = Shard::new(router, Clock::start(), Box::new(queue));
+        // What a start needs is nothing.
+        if let Ok(StoreRequest::Query { id, .. }) = asked.recv() {
+            let answer = Ok(StoreAnswer::Boot {
+                filters: Vec::new(),
+                owed: Default::default(),
+            });
+            shard.stored(vec![StoreResponse::Answered { id, answer }]);
+        }
+        shard
+    }
+
+    /// Asks again and again, each time only when the last was answered; what was not answered in time.
+    fn ask(shard: &Shard, budget: &Arc<MailboxBudget>) -> Result<(), usize> {
+        let mailbox = Mailbox::new(Arc::clone(budget));
+        let id = shard.open(Arc::clone(&mailbox), None);
+        let mut entries = Vec::new();
+        for asked in 0..COMMANDS {
+            shard.submit(id, &mut vec![(Token::default(), Command::AttachOperator)]);
+            let until = StdInstant::now() + Duration::from_secs(20);
+            loop {
+                mailbox.take(8, &mut entries, Waker::noop());
+                if entries
+                    .drain(..)
+                    .any(|entry| matches!(entry, Entry::Answer(_)))
+                {
+                    break;
+                }
+                if StdInstant::now() > until {
+                    return Err(asked);
+                }
+                thread::yield_now();
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn s31_nothing_left_in_the_inbox_is_forgotten_however_holders_and_lookers_meet() {
+        let budget = MailboxBudget::new(1_000, 1 << 20, 1 << 24);
+        let shard = shard(&budget);
+        let done = AtomicBool::new(false);
+        let results: HashMap<usize, Result<(), usize>> = thread::scope(|scope| {
+            let looker = scope.spawn(|| {
+                let id = shard.open(Mailbox::new(Arc::clone(&budget)), None);
+                while !done.load(Ordering::Relaxed) {
+                    shard.is_congested(id);
+                    shard.status();
+                    shard.next_deadline();
+                }
+            });
+            let askers: Vec<_> = (0..2)
+                .map(|_| scope.spawn(|| ask(&shard, &budget)))
+                .collect();
+            let results = askers
+                .into_iter()
+                .map(|asker| asker.join().unwrap())
+                .enumerate()
+                .collect();
+            done.store(true, Ordering::Relaxed);
+            looker.join().unwrap();
+            results
+        });
+        assert!(
+            results.values().all(Result::is_ok),
+            "unanswered after: {results:?}"
+        );
+    }
+}
