@@ -10,7 +10,7 @@ use crate::{
     effect::{StoreOp, Urgency},
     event::NodeChange,
     item::Affiliation,
-    limits::{Limits, OWED_ALARMS_PER_ACCOUNT_MAX},
+    limits::{Limits, OWED_ALARMS_PER_ACCOUNT_MAX, OWED_ALARMS_PER_PUBLISHER_MAX},
     message::MessageKind,
     refusal::Reason,
 };
@@ -80,14 +80,73 @@ mod s2_s9_s12_alarms {
         let mut world = with_alarm();
         let panel = device("panel").subject.jid;
         let filters = world.store.filters.clone();
-        let owed = vec![(panel.clone(), OWED_ALARMS_PER_ACCOUNT_MAX as u32)];
-        world.pubsub.boot(filters, owed, &mut world.directory);
+        let others = (0..OWED_ALARMS_PER_ACCOUNT_MAX).map(|n| device(&format!("other{n}")));
+        let owed = others.map(|other| (panel.clone(), other.subject.jid, 1));
+        world
+            .pubsub
+            .boot(filters, owed.collect(), &mut world.directory);
         let reply = world.publish(&device("dev7"), "free/fall/dev7", "1");
         refused(reply, Reason::ResourceConstraint, None);
-        world.pubsub.owed_removed(&panel, 1);
+        let other = device("other0").subject.jid;
+        world.pubsub.owed_removed(&panel, &other, 1);
         world
             .publish(&device("dev7"), "free/fall/dev7", "1")
             .unwrap();
+    }
+
+    #[test]
+    fn s9_who_raises_without_end_is_refused_and_others_are_not() {
+        let mut world = with_alarm();
+        let (noisy, calm) = (device("dev7"), device("dev8"));
+        world.create(&calm, "free/fall/dev8", &[]);
+        for n in 0..OWED_ALARMS_PER_PUBLISHER_MAX {
+            let id = n.to_string();
+            world.publish(&noisy, "free/fall/dev7", &id).unwrap();
+        }
+        let raise = |world: &mut World| {
+            let reply = world.publish(&noisy, "free/fall/dev7", "more");
+            refused(reply, Reason::ResourceConstraint, None);
+            // Not elsewhere either: the share is the account's, not a node's.
+            world.create(&noisy, "free/fall/elsewhere", &[]);
+            let reply = world.publish(&noisy, "free/fall/elsewhere", "more");
+            refused(reply, Reason::ResourceConstraint, None);
+            let delete = PubsubAction::Delete {
+                node: node("free/fall/elsewhere"),
+                redirect: None,
+            };
+            world.ask(&noisy, delete).unwrap();
+        };
+        raise(&mut world);
+        world.restart();
+        raise(&mut world);
+        world.publish(&calm, "free/fall/dev8", "1").unwrap();
+        let panel = device("panel").subject.jid;
+        // What the panel acknowledges of others makes no room for the noisy one.
+        world.pubsub.owed_removed(&panel, &calm.subject.jid, 1);
+        raise(&mut world);
+        world.pubsub.owed_removed(&panel, &noisy.subject.jid, 1);
+        world.publish(&noisy, "free/fall/dev7", "more").unwrap();
+    }
+
+    #[test]
+    fn s5_an_alarm_that_was_not_stored_takes_nothing_of_the_share() {
+        let mut world = with_alarm();
+        let dev7 = device("dev7");
+        for n in 1..OWED_ALARMS_PER_PUBLISHER_MAX {
+            let id = n.to_string();
+            world.publish(&dev7, "free/fall/dev7", &id).unwrap();
+        }
+        world.disk_full = true;
+        refused(
+            world.publish(&dev7, "free/fall/dev7", "last"),
+            Reason::ResourceConstraint,
+            None,
+        );
+        world.publish(&dev7, "free/fall/dev7", "last").unwrap();
+        assert_eq!(
+            world.pubsub.status().alarms_owed,
+            OWED_ALARMS_PER_PUBLISHER_MAX as u64
+        );
     }
 
     #[test]
