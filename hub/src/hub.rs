@@ -139,6 +139,8 @@ pub(crate) struct Core {
     tls: Reloadable,
     xmpp: RwLock<Arc<XmppShared>>,
     limits: RwLock<Arc<Limits>>,
+    /// As in force, for what is renewed while the hub runs.
+    config: RwLock<Arc<Config>>,
     domain: Box<str>,
     seeds: Seeds,
     work: WorkPool,
@@ -249,6 +251,7 @@ impl Hub {
             tls,
             xmpp: RwLock::new(Arc::new(xmpp_shared(&config, &inner))),
             limits: RwLock::new(Arc::new(config.limits.clone())),
+            config: RwLock::new(Arc::new(config.clone())),
             domain: config.domain.as_str().into(),
             seeds,
             work: WorkPool::new(),
@@ -278,6 +281,7 @@ impl Hub {
         let mut tasks = vec![
             tokio::spawn(Arc::clone(&core.timers).run(core.clock())),
             tokio::spawn(router_timer(Arc::clone(&core))),
+            tokio::spawn(certificate_renewal(Arc::clone(&core))),
             tokio::spawn(control.run(Arc::clone(&core))),
         ];
         for listener in listeners {
@@ -350,9 +354,17 @@ impl Hub {
             .limits
             .write()
             .unwrap_or_else(PoisonError::into_inner) = Arc::new(limits.clone());
-        self.core
-            .shard()
-            .reload(limits, running.access_rules(), running.class_rules());
+        self.core.shard().reload(
+            limits,
+            running.access_rules(),
+            running.class_rules(),
+            running.registration.enabled,
+        );
+        *self
+            .core
+            .config
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(running.clone());
         self.config = running;
         tracing::info!("configuration reloaded");
     }
@@ -397,6 +409,23 @@ async fn router_timer(core: Arc<Core>) {
             .is_some_and(|at| at <= core.clock().mono());
         if due {
             core.shard().timeout();
+        }
+    }
+}
+
+/// A hub that runs for years must not find its own certificate expired (only those of the local authority are renewed).
+async fn certificate_renewal(core: Arc<Core>) {
+    const LOOK: Duration = Duration::from_secs(6 * 3_600);
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let now = SystemTime::now();
+        if !core.tls().renewal_due(now) {
+            continue;
+        }
+        let config = Arc::clone(&core.config.read().unwrap_or_else(PoisonError::into_inner));
+        match core.tls.reload(&config, now) {
+            Ok(()) => tracing::info!("the local authority has renewed the certificate"),
+            Err(error) => tracing::error!(%error, "the certificate cannot be renewed"),
         }
     }
 }

@@ -123,9 +123,17 @@ impl Shard {
     }
 
     /// Takes new limits and rules (SIGHUP).
-    pub fn reload(&self, limits: Limits, access: AccessRules, classes: ClassRules) {
+    pub fn reload(
+        &self,
+        limits: Limits,
+        access: AccessRules,
+        classes: ClassRules,
+        registration: bool,
+    ) {
         let now = self.clock.now();
-        self.lock().router.reload(limits, access, classes, now);
+        self.lock()
+            .router
+            .reload(limits, access, classes, registration, now);
         self.run();
     }
 

@@ -29,6 +29,61 @@ pub enum Reason {
     UnexpectedRequest,
 }
 
+impl Reason {
+    /// The specification's own word for it (RFC 6120 §8.3.3).
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad-request",
+            Self::Conflict => "conflict",
+            Self::FeatureNotImplemented => "feature-not-implemented",
+            Self::Forbidden => "forbidden",
+            Self::Gone => "gone",
+            Self::InternalServerError => "internal-server-error",
+            Self::ItemNotFound => "item-not-found",
+            Self::JidMalformed => "jid-malformed",
+            Self::NotAcceptable => "not-acceptable",
+            Self::NotAllowed => "not-allowed",
+            Self::NotAuthorized => "not-authorized",
+            Self::PolicyViolation => "policy-violation",
+            Self::RecipientUnavailable => "recipient-unavailable",
+            Self::RegistrationRequired => "registration-required",
+            Self::RemoteServerNotFound => "remote-server-not-found",
+            Self::RemoteServerTimeout => "remote-server-timeout",
+            Self::ResourceConstraint => "resource-constraint",
+            Self::ServiceUnavailable => "service-unavailable",
+            Self::SubscriptionRequired => "subscription-required",
+            Self::UndefinedCondition => "undefined-condition",
+            Self::UnexpectedRequest => "unexpected-request",
+        }
+    }
+
+    /// What whoever asked had best do, as recommended at each reason there: `auth`, `modify`, `wait` or `cancel`.
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::Forbidden
+            | Self::NotAuthorized
+            | Self::RegistrationRequired
+            | Self::SubscriptionRequired => "auth",
+            Self::BadRequest | Self::JidMalformed | Self::NotAcceptable | Self::PolicyViolation => {
+                "modify"
+            }
+            Self::RecipientUnavailable
+            | Self::RemoteServerTimeout
+            | Self::ResourceConstraint
+            | Self::UnexpectedRequest => "wait",
+            Self::Conflict
+            | Self::FeatureNotImplemented
+            | Self::Gone
+            | Self::InternalServerError
+            | Self::ItemNotFound
+            | Self::NotAllowed
+            | Self::RemoteServerNotFound
+            | Self::ServiceUnavailable
+            | Self::UndefinedCondition => "cancel",
+        }
+    }
+}
+
 /// What exactly was wrong with a pubsub request: the conditions of `http://jabber.org/protocol/pubsub#errors`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "each name is the specification's own word")]

@@ -88,7 +88,6 @@ pub(crate) struct Connection {
     job: Option<Job>,
     /// Until when the last words may take.
     closing: Option<Instant>,
-    attached: bool,
     _admission: Admission,
 }
 
@@ -134,7 +133,6 @@ impl Connection {
             stalled: None,
             job: None,
             closing: None,
-            attached: false,
             _admission: admission,
         })
     }
@@ -199,7 +197,8 @@ impl Connection {
             }
         }
         self.submit(&mut scratch.output.commands);
-        self.take_mail(scratch, now, cx);
+        // Even an entry that writes nothing may have opened what was closed to reading (S6): look again before resting.
+        progress |= self.take_mail(scratch, now, cx);
         self.submit(&mut scratch.output.commands);
         if !scratch.output.bytes.is_empty() {
             progress = true;
@@ -271,13 +270,6 @@ impl Connection {
         if commands.is_empty() {
             return;
         }
-        for (_, command) in commands.iter() {
-            match command {
-                Command::Attach { .. } => self.attached = true,
-                Command::Detach(_) => self.attached = false,
-                _ => {}
-            }
-        }
         let id = match (self.id, self.session.mailbox()) {
             (Some(id), _) => id,
             (None, Some(mailbox)) => {
@@ -295,28 +287,31 @@ impl Connection {
         }
     }
 
-    /// Takes what the mailbox holds, as far as there is room to write it.
-    fn take_mail(&mut self, scratch: &mut Scratch, now: Now, cx: &mut Context<'_>) {
+    /// Takes what the mailbox holds, as far as there is room to write it; whether there was anything.
+    fn take_mail(&mut self, scratch: &mut Scratch, now: Now, cx: &mut Context<'_>) -> bool {
+        let mut any = false;
         if self.id.is_none() {
-            return;
+            return any;
         }
         while self.unwritten.is_empty() && scratch.output.bytes.len() < WRITE_BYTES {
             let Some(mailbox) = self.session.mailbox() else {
-                return;
+                return any;
             };
             mailbox.take(ENTRIES, &mut scratch.entries, cx.waker());
             let count = scratch.entries.len();
             if count > 0 {
+                any = true;
                 self.session
                     .handle_entries(&mut scratch.entries, now, &mut scratch.output);
                 scratch.entries.clear();
                 self.submit(&mut scratch.output.commands);
             }
             if count < ENTRIES {
-                // It is empty, and has our waker for what comes next.
-                return;
+                // It is empty and has our waker for what comes next, or what is left is large and waits for the next turn.
+                break;
             }
         }
+        any
     }
 
     fn act(&mut self, action: Action, now: Now) {

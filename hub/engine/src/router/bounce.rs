@@ -9,7 +9,7 @@ use crate::{
     address::Jid,
     event::{Event, What},
     message::{Iq, IqKind, Message, MessageKind, Presence, PresenceKind},
-    refusal::{Reason, Refusal},
+    refusal::Refusal,
     time::Timestamp,
 };
 
@@ -58,7 +58,7 @@ pub(super) fn presence(to: &Jid, id: Option<Box<str>>, refusal: &Refusal, at: Ti
 /// The `<error/>` element, with `jabber:client` as the default namespace.
 fn error(refusal: &Refusal) -> Bytes {
     const STANZAS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
-    let (kind, condition) = condition(refusal.reason);
+    let (kind, condition) = (refusal.reason.advice(), refusal.reason.name());
     let mut xml = format!("<error type='{kind}'><{condition} xmlns='{STANZAS}'/>");
     if let Some(text) = &refusal.text {
         xml.push_str(&format!("<text xmlns='{STANZAS}' xml:lang='en'>"));
@@ -76,36 +76,10 @@ fn error(refusal: &Refusal) -> Bytes {
     xml.into()
 }
 
-/// RFC 6120 §8.3.3: the recommended type and the element.
-const fn condition(reason: Reason) -> (&'static str, &'static str) {
-    match reason {
-        Reason::BadRequest => ("modify", "bad-request"),
-        Reason::Conflict => ("cancel", "conflict"),
-        Reason::FeatureNotImplemented => ("cancel", "feature-not-implemented"),
-        Reason::Forbidden => ("auth", "forbidden"),
-        Reason::Gone => ("cancel", "gone"),
-        Reason::InternalServerError => ("cancel", "internal-server-error"),
-        Reason::ItemNotFound => ("cancel", "item-not-found"),
-        Reason::JidMalformed => ("modify", "jid-malformed"),
-        Reason::NotAcceptable => ("modify", "not-acceptable"),
-        Reason::NotAllowed => ("cancel", "not-allowed"),
-        Reason::NotAuthorized => ("auth", "not-authorized"),
-        Reason::PolicyViolation => ("modify", "policy-violation"),
-        Reason::RecipientUnavailable => ("wait", "recipient-unavailable"),
-        Reason::RegistrationRequired => ("auth", "registration-required"),
-        Reason::RemoteServerNotFound => ("cancel", "remote-server-not-found"),
-        Reason::RemoteServerTimeout => ("wait", "remote-server-timeout"),
-        Reason::ResourceConstraint => ("wait", "resource-constraint"),
-        Reason::ServiceUnavailable => ("cancel", "service-unavailable"),
-        Reason::SubscriptionRequired => ("auth", "subscription-required"),
-        Reason::UndefinedCondition => ("cancel", "undefined-condition"),
-        Reason::UnexpectedRequest => ("wait", "unexpected-request"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::refusal::Reason;
 
     #[test]
     fn rfc6120_s8_3_an_error_has_type_condition_and_escaped_text() {

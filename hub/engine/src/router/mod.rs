@@ -237,8 +237,16 @@ impl Router {
 
     /// Takes new bounds and rules (SIGHUP). Subscriptions that the rules now forbid end (S13), as far as their accounts have
     /// been here: the role of one that never was is not known, and it is judged when it comes.
-    pub fn reload(&mut self, limits: Limits, access: AccessRules, classes: ClassRules, now: Now) {
+    pub fn reload(
+        &mut self,
+        limits: Limits,
+        access: AccessRules,
+        classes: ClassRules,
+        registration: bool,
+        now: Now,
+    ) {
         self.enter(now);
+        self.registration = registration;
         self.budget.set(
             limits.mailbox_events,
             limits.mailbox_bytes,

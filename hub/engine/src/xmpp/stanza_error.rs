@@ -11,9 +11,10 @@ use crate::{
 /// Writes `<error/>` into a stanza that is open.
 pub fn write(refusal: &Refusal, w: &mut Writer<'_>) {
     w.open("error").attr("type", kind(refusal));
-    w.open(condition(refusal.reason))
+    let condition = refusal.reason.name();
+    w.open(condition)
         .attr("xmlns", ns::STANZA_ERRORS)
-        .close(condition(refusal.reason));
+        .close(condition);
     // RFC 6120 §8.3.2: the text comes after the condition, the application's own condition last.
     if let Some(text) = &refusal.text {
         w.open("text")
@@ -28,59 +29,12 @@ pub fn write(refusal: &Refusal, w: &mut Writer<'_>) {
     w.close("error");
 }
 
-/// The name of the condition's element (RFC 6120 §8.3.3).
-pub const fn condition(reason: Reason) -> &'static str {
-    match reason {
-        Reason::BadRequest => "bad-request",
-        Reason::Conflict => "conflict",
-        Reason::FeatureNotImplemented => "feature-not-implemented",
-        Reason::Forbidden => "forbidden",
-        Reason::Gone => "gone",
-        Reason::InternalServerError => "internal-server-error",
-        Reason::ItemNotFound => "item-not-found",
-        Reason::JidMalformed => "jid-malformed",
-        Reason::NotAcceptable => "not-acceptable",
-        Reason::NotAllowed => "not-allowed",
-        Reason::NotAuthorized => "not-authorized",
-        Reason::PolicyViolation => "policy-violation",
-        Reason::RecipientUnavailable => "recipient-unavailable",
-        Reason::RegistrationRequired => "registration-required",
-        Reason::RemoteServerNotFound => "remote-server-not-found",
-        Reason::RemoteServerTimeout => "remote-server-timeout",
-        Reason::ResourceConstraint => "resource-constraint",
-        Reason::ServiceUnavailable => "service-unavailable",
-        Reason::SubscriptionRequired => "subscription-required",
-        Reason::UndefinedCondition => "undefined-condition",
-        Reason::UnexpectedRequest => "unexpected-request",
-    }
-}
-
-/// The error type (§8.3.2), by the recommendation at each condition of §8.3.3.
+/// The error type (§8.3.2).
 const fn kind(refusal: &Refusal) -> &'static str {
     match refusal.reason {
-        Reason::Forbidden
-        | Reason::NotAuthorized
-        | Reason::RegistrationRequired
-        | Reason::SubscriptionRequired => "auth",
-        Reason::BadRequest
-        | Reason::JidMalformed
-        | Reason::NotAcceptable
-        | Reason::PolicyViolation => "modify",
-        Reason::RecipientUnavailable | Reason::RemoteServerTimeout | Reason::ResourceConstraint => {
-            "wait"
-        }
         // XEP-0060 §6.2.3: waiting does not make somebody a subscriber.
         Reason::UnexpectedRequest if refusal.detail.is_some() => "cancel",
-        Reason::UnexpectedRequest => "wait",
-        Reason::Conflict
-        | Reason::FeatureNotImplemented
-        | Reason::Gone
-        | Reason::InternalServerError
-        | Reason::ItemNotFound
-        | Reason::NotAllowed
-        | Reason::RemoteServerNotFound
-        | Reason::ServiceUnavailable
-        | Reason::UndefinedCondition => "cancel",
+        reason => reason.advice(),
     }
 }
 

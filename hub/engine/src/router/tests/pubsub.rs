@@ -284,9 +284,13 @@ fn s13_new_rules_end_the_subscriptions_that_they_forbid() {
         .request(operator, subscribe("devices/+/log", "op@localhost"))
         .unwrap();
     let settings = settings();
-    world
-        .router
-        .reload(settings.limits, closed(), settings.classes, world.now);
+    world.router.reload(
+        settings.limits,
+        closed(),
+        settings.classes,
+        false,
+        world.now,
+    );
     world.settle();
     let told = world.hear(operator);
     assert!(
@@ -310,9 +314,13 @@ fn s13_new_rules_hold_for_nodes_that_were_not_in_memory_too() {
     let at = NodeAddress::of_service(node("devices/dev7/log"));
     assert!(world.router.pubsub.evict(&at));
     let settings = settings();
-    world
-        .router
-        .reload(settings.limits, closed(), settings.classes, world.now);
+    world.router.reload(
+        settings.limits,
+        closed(),
+        settings.classes,
+        false,
+        world.now,
+    );
     world.settle();
     assert_eq!(world.hear(operator), [""; 0]);
     world.ask(device, publish("devices/dev7/log", 1));
