@@ -77,7 +77,7 @@ impl Owed {
             let share = owed.publishers.get(publisher).copied().unwrap_or(0);
             if share as usize >= OWED_ALARMS_PER_PUBLISHER_MAX {
                 return full(
-                    "a subscriber has left too many alarms of this account unacknowledged; retract those that are over",
+                    "a subscriber has left too many alarms of this account unacknowledged",
                 );
             }
             if owed.total as usize >= OWED_ALARMS_PER_ACCOUNT_MAX {
