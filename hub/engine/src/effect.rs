@@ -128,10 +128,12 @@ pub enum StoreOp {
         at: NodeAddress,
         item: Arc<Item>,
     },
+    /// One account has acknowledged it. Who raised it is for the count of S9; the store finds the alarm without.
     RemoveOwed {
         account: BareJid,
         at: NodeAddress,
         item: ItemId,
+        publisher: BareJid,
     },
 }
 
@@ -199,8 +201,9 @@ pub enum StoreQuery {
 pub enum StoreAnswer {
     Boot {
         filters: Vec<(NodeAddress, NodeSubscription)>,
-        /// Alarms owed, by account, so that the bound of S9 is known without a look-up.
-        owed: Vec<(BareJid, u32)>,
+        /// Alarms owed, by account and by the bare account that raised them, so that the bounds of S9 are known without a
+        /// look-up.
+        owed: Vec<(BareJid, BareJid, u32)>,
     },
     /// With it, how many messages and alarms wait, how many nodes it owns and how many subscriptions it has.
     Account(Option<Box<Account>>, AccountCounts),

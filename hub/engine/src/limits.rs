@@ -8,10 +8,14 @@ pub const STANZA_DEPTH_MAX: u32 = 64;
 pub const ATTRIBUTES_MAX: u32 = 64;
 /// Most commands of one session that may wait for the store before its connection stops reading (S6).
 pub const PARKED_COMMANDS_MAX: usize = 64;
+/// Events of one session's publishes that may wait for their deliveries before its connection stops reading (S6, S7).
+pub const FANOUTS_PER_SESSION_MAX: usize = 16;
 /// Deliveries of one event made at a stretch, before other work gets its turn (S7).
 pub const FANOUT_SLICE: usize = 1_024;
 /// Alarms kept as owed for one account; beyond it the publisher is refused (S9).
 pub const OWED_ALARMS_PER_ACCOUNT_MAX: usize = 10_000;
+/// Of those, alarms that one account has raised: beyond it that publisher is refused, and others are not (S9).
+pub const OWED_ALARMS_PER_PUBLISHER_MAX: usize = 500;
 /// Entries that a cursor puts into a mailbox at a time (S10).
 pub const CURSOR_BATCH: usize = 64;
 

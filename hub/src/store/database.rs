@@ -333,7 +333,9 @@ fn apply_op(
         StoreOp::PutOwed { account, at, item } => {
             owed::put(tx, Numbers::take(&mut next.owed), account, at, item)
         }
-        StoreOp::RemoveOwed { account, at, item } => owed::remove(tx, account, at, item),
+        StoreOp::RemoveOwed {
+            account, at, item, ..
+        } => owed::remove(tx, account, at, item),
     }
 }
 

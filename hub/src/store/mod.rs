@@ -51,7 +51,11 @@ fn text<'a>(row: &'a Row<'_>, at: usize) -> Result<&'a str, Fault> {
 }
 
 fn jid(row: &Row<'_>, at: usize) -> Result<BareJid, Fault> {
-    BareJid::parse(text(row, at)?).map_err(|_| Fault::Damaged("address"))
+    parse_jid(text(row, at)?)
+}
+
+fn parse_jid(text: &str) -> Result<BareJid, Fault> {
+    BareJid::parse(text).map_err(|_| Fault::Damaged("address"))
 }
 
 fn node_id(row: &Row<'_>, at: usize) -> Result<NodeId, Fault> {

@@ -4,7 +4,7 @@
 //! What is owed is the item as it now is: when an alarm is raised again under the same id with other content, all who
 //! still owe the former owe the new one, at its place in the order. An equal one changes nothing (S11).
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use leveret_engine::{
     address::BareJid,
@@ -24,6 +24,7 @@ pub(super) fn put(
     item: &Item,
 ) -> Result<(), Fault> {
     let body = item.encode();
+    let publisher = item.publisher.bare();
     let known: Option<(i64, bool)> = conn
         .prepare_cached(
             "SELECT seq, body = ?4 FROM owed_item WHERE host = ?1 AND node = ?2 AND id = ?3",
@@ -36,18 +37,21 @@ pub(super) fn put(
     let seq = match known {
         Some((seq, true)) => seq,
         Some((seq, false)) => {
-            conn.prepare_cached("UPDATE owed_item SET seq = ?2, body = ?3 WHERE seq = ?1")?
-                .execute(params![seq, fresh, body])?;
+            conn.prepare_cached(
+                "UPDATE owed_item SET seq = ?2, publisher = ?3, body = ?4 WHERE seq = ?1",
+            )?
+            .execute(params![seq, fresh, publisher.as_str(), body])?;
             conn.prepare_cached("UPDATE owed SET seq = ?2 WHERE seq = ?1")?
                 .execute([seq, fresh])?;
             fresh
         }
         None => {
             conn.prepare_cached(
-                "INSERT INTO owed_item (seq, host, node, id, body) VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO owed_item (seq, publisher, host, node, id, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?
             .execute(params![
                 fresh,
+                publisher.as_str(),
                 super::host(at),
                 at.node.as_str(),
                 item.id.as_str(),
@@ -153,10 +157,25 @@ pub(super) fn list(
     })
 }
 
-/// How much each account owes.
-pub(super) fn totals(conn: &Connection) -> Result<Vec<(BareJid, u32)>, Fault> {
-    let mut statement =
-        conn.prepare_cached("SELECT account, count(*) FROM owed GROUP BY account")?;
+/// How much is owed to each account, by who raised it. Asked once, at the start; counted here, since SQLite would sort all
+/// of it in a file.
+pub(super) fn totals(conn: &Connection) -> Result<Vec<(BareJid, BareJid, u32)>, Fault> {
+    let mut statement = conn.prepare_cached(
+        "SELECT account, publisher FROM owed CROSS JOIN owed_item USING (seq) ORDER BY account",
+    )?;
     let mut rows = statement.query(())?;
-    super::collect(&mut rows, |row| Ok((super::jid(row, 0)?, row.get(1)?)))
+    let mut counts = BTreeMap::<(String, String), u32>::new();
+    while let Some(row) = rows.next()? {
+        *counts.entry((row.get(0)?, row.get(1)?)).or_default() += 1;
+    }
+    counts
+        .into_iter()
+        .map(|((account, publisher), count)| {
+            Ok((
+                super::parse_jid(&account)?,
+                super::parse_jid(&publisher)?,
+                count,
+            ))
+        })
+        .collect()
 }

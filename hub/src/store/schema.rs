@@ -79,9 +79,10 @@ CREATE TABLE item_id (
     node INTEGER, id TEXT, seq INTEGER NOT NULL, PRIMARY KEY (node, id)
 ) STRICT, WITHOUT ROWID;
 
--- See owed.rs.
+-- See owed.rs. publisher, the bare address, stands before the body: who counts by it reads no body.
 CREATE TABLE owed_item (
-    seq INTEGER PRIMARY KEY, host TEXT NOT NULL, node TEXT NOT NULL, id TEXT NOT NULL, body BLOB NOT NULL
+    seq INTEGER PRIMARY KEY, publisher TEXT NOT NULL, host TEXT NOT NULL, node TEXT NOT NULL, id TEXT NOT NULL,
+    body BLOB NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX owed_item_id ON owed_item (host, node, id);
 CREATE TABLE owed (account TEXT, seq INTEGER, PRIMARY KEY (account, seq)) STRICT, WITHOUT ROWID;

@@ -122,6 +122,7 @@ impl Router {
             to,
             reach: Reach::Available,
             delay: None,
+            by: None,
         };
         self.fanout
             .send(Source::Account(own), job, &self.directory, &mut self.post);
@@ -225,6 +226,7 @@ impl Router {
             to: [Delivery { to, tag: None }].into(),
             reach,
             delay: None,
+            by: None,
         };
         self.fanout
             .send(source, job, &self.directory, &mut self.post);

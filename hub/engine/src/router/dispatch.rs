@@ -361,8 +361,8 @@ impl Router {
         self.commits.begin(ops, urgency, after, &mut self.requests);
     }
 
-    /// Tells everybody whom a change concerns.
-    pub(super) fn notify(&mut self, notices: Vec<Notice>) {
+    /// Tells everybody whom a change concerns; `by` is the session that asked for it.
+    pub(super) fn notify(&mut self, notices: Vec<Notice>, by: Option<SessionId>) {
         for Notice { event, to, delay } in notices {
             let Some(at) = (match &event.what {
                 What::Node(event) => Some(event.at.clone()),
@@ -375,6 +375,7 @@ impl Router {
                 to,
                 reach: Reach::Reachable,
                 delay,
+                by,
             };
             self.fanout
                 .send(Source::Node(at), job, &self.directory, &mut self.post);

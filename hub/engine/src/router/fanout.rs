@@ -14,10 +14,13 @@ use crate::{
     class::Class,
     command::{EndReason, SessionId},
     event::Event,
-    limits::FANOUT_SLICE,
+    limits::{FANOUT_SLICE, FANOUTS_PER_SESSION_MAX},
     mailbox::{Addressed, Entry, Pushed},
     node::NodeAddress,
-    router::directory::{Directory, Session},
+    router::{
+        NUDGE,
+        directory::{Directory, Session},
+    },
     service::{AccountId, Delivery, Recipient},
     time::Timestamp,
 };
@@ -58,6 +61,8 @@ pub(super) struct Job {
     pub(super) reach: Reach,
     /// It is told late: when it happened.
     pub(super) delay: Option<Timestamp>,
+    /// The session that publishes, which must not run ahead of the deliveries (S6).
+    pub(super) by: Option<SessionId>,
 }
 
 struct Begun {
@@ -126,6 +131,15 @@ pub(super) struct Fanout {
     ring: VecDeque<Source>,
     /// Sources with an alarm under way.
     urgent: VecDeque<Source>,
+    /// Of sessions that publish: how many of their jobs are in the queues.
+    backlogs: HashMap<SessionId, Backlog>,
+}
+
+/// How far a session is ahead of the deliveries of what it published.
+#[derive(Default)]
+struct Backlog {
+    jobs: usize,
+    congested: bool,
 }
 
 impl Fanout {
@@ -151,7 +165,19 @@ impl Fanout {
         if queue.is_empty() {
             self.ring.push_back(source);
         }
+        if let Some(by) = job.by {
+            let backlog = self.backlogs.entry(by).or_default();
+            backlog.jobs += 1;
+            backlog.congested |= backlog.jobs >= FANOUTS_PER_SESSION_MAX;
+        }
         queue.push_back(Begun { job, next });
+    }
+
+    /// Whether the session has published so much that is not delivered yet that its connection should stop reading (S6).
+    pub(super) fn is_congested(&self, session: SessionId) -> bool {
+        self.backlogs
+            .get(&session)
+            .is_some_and(|backlog| backlog.congested)
     }
 
     /// Whether the source's events must queue behind what is under way.
@@ -172,7 +198,12 @@ impl Fanout {
             if let Some(begun) = queue.front_mut() {
                 begun.next = slice(&begun.job, begun.next, directory, post);
                 if begun.next >= begun.job.to.len() {
-                    queue.pop_front();
+                    let done = queue.pop_front();
+                    if let Some(by) = done.and_then(|begun| begun.job.by)
+                        && relieved(&mut self.backlogs, by)
+                    {
+                        post.push(directory, by, Entry::Continue(NUDGE));
+                    }
                 }
             }
             let calm = !queue
@@ -192,6 +223,20 @@ impl Fanout {
         }
         !self.queues.is_empty()
     }
+}
+
+/// A job of the session is through; true if its connection, which was told to stop reading, can go on: at half the bound.
+fn relieved(backlogs: &mut HashMap<SessionId, Backlog>, by: SessionId) -> bool {
+    let Some(backlog) = backlogs.get_mut(&by) else {
+        return false;
+    };
+    backlog.jobs = backlog.jobs.saturating_sub(1);
+    let relieved = backlog.congested && backlog.jobs <= FANOUTS_PER_SESSION_MAX / 2;
+    backlog.congested &= !relieved;
+    if backlog.jobs == 0 {
+        backlogs.remove(&by);
+    }
+    relieved
 }
 
 /// Delivers up to a slice of the list from `next` on; returns where to go on.

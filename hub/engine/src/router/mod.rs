@@ -199,7 +199,7 @@ impl Router {
             .directory
             .get(session)
             .and_then(|session| session.pipeline.as_deref());
-        pipeline.is_some_and(pipeline::Pipeline::is_congested)
+        pipeline.is_some_and(pipeline::Pipeline::is_congested) || self.fanout.is_congested(session)
     }
 
     /// Does what is due.

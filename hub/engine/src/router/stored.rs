@@ -76,13 +76,14 @@ impl Router {
                 self.tell(told);
             }
         }
+        let by = after.ask.as_ref().map(|ask| ask.session);
         if let Some(ask) = after.ask {
             match after.reply {
                 Some(result) => self.answer(ask, result),
                 None => self.settle(ask.session, ask.number, None),
             }
         }
-        self.notify(after.notices);
+        self.notify(after.notices, by);
         for deed in rest {
             match deed {
                 Deed::Told(_) => {}

@@ -247,7 +247,9 @@ impl Model {
                 };
                 self.owed.insert((account, seq));
             }
-            StoreOp::RemoveOwed { account, at, item } => {
+            StoreOp::RemoveOwed {
+                account, at, item, ..
+            } => {
                 self.drop_owed(|owing, node, id| *owing == account && *node == at && *id == item);
             }
         }
@@ -259,15 +261,19 @@ impl Model {
         Ok(match query {
             StoreQuery::Boot => {
                 let mut owed = BTreeMap::<_, u32>::new();
-                for (account, _) in &self.owed {
-                    *owed.entry(account.clone()).or_default() += 1;
+                for (account, seq) in &self.owed {
+                    let publisher = self.owed_items[seq].1.publisher.bare();
+                    *owed.entry((account.clone(), publisher)).or_default() += 1;
                 }
+                let owed = owed.into_iter();
                 let filters = self.filters.iter();
                 StoreAnswer::Boot {
                     filters: filters
                         .map(|((at, _), own)| (at.clone(), own.clone()))
                         .collect(),
-                    owed: owed.into_iter().collect(),
+                    owed: owed
+                        .map(|((account, publisher), count)| (account, publisher, count))
+                        .collect(),
                 }
             }
             StoreQuery::Account(jid) => {

@@ -301,6 +301,7 @@ fn s12_an_owed_alarm_has_one_body_and_stays_until_all_have_acknowledged() {
         account: bare(account),
         at: at("n"),
         item: id("fall"),
+        publisher: bare("dev@localhost"),
     };
     let fall = item("fall");
     store.done([
@@ -325,6 +326,22 @@ fn s12_an_owed_alarm_has_one_body_and_stays_until_all_have_acknowledged() {
     let again = item_of("fall", "<t xmlns='urn:x'>again</t>", 9);
     store.done([owe("a@localhost", &again)]);
     assert!(matches!(store.asked(owed), StoreAnswer::Owed(list) if list[0].2 == again));
+    let shares = |store: &Database| match store.asked(StoreQuery::Boot) {
+        StoreAnswer::Boot { owed, .. } => owed,
+        other => panic!("{other:?}"),
+    };
+    let (a, b) = (bare("a@localhost"), bare("b@localhost"));
+    let (dev7, dev8) = (bare("dev7@localhost"), bare("dev8@localhost"));
+    let both = |of: &BareJid| vec![(a.clone(), of.clone(), 1), (b.clone(), of.clone(), 1)];
+    assert_eq!(shares(&store), both(&dev7));
+    // By another: it is that one's share now.
+    let publisher = FullJid::parse("dev8@localhost/board").unwrap();
+    let others = Arc::new(Item {
+        publisher,
+        ..(*again).clone()
+    });
+    store.done([owe("a@localhost", &others)]);
+    assert_eq!(shares(&store), both(&dev8));
     store.done([acknowledge("a@localhost"), acknowledge("b@localhost")]);
     assert_eq!(bodies(&store), 0);
 }

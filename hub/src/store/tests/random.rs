@@ -32,6 +32,7 @@ impl Random {
         let payload = ["", "<a xmlns='x'/>", "<b xmlns='y'>23</b>"];
         let mut item =
             (*item_of(self.pick(&ITEMS), self.pick(&payload), self.below(4) as i64)).clone();
+        item.publisher = self.account().with_resource("r").unwrap();
         item.class = self.pick(&[Class::State, Class::Event, Class::Alarm]);
         Arc::new(item)
     }
@@ -169,6 +170,7 @@ impl Random {
                 account,
                 at,
                 item: id(self.pick(&ITEMS)),
+                publisher: bare("whoever@localhost"),
             },
         }
     }

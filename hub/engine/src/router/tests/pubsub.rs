@@ -7,7 +7,7 @@ use crate::{
     command::{Field, NewItem, PageRequest, PubsubAction, PubsubRequest},
     event::{NodeChange, NodeEvent},
     item::Item,
-    limits::FANOUT_SLICE,
+    limits::{FANOUT_SLICE, FANOUTS_PER_SESSION_MAX},
     node::{ItemId, NodeId},
     payload::Payload,
     router::fanout::{Job, Reach, Source},
@@ -429,6 +429,7 @@ fn s7_a_node_with_an_alarm_goes_first() {
             to: to.as_slice().into(),
             reach: Reach::Reachable,
             delay: None,
+            by: None,
         };
         let router = &mut world.router;
         router
@@ -447,4 +448,67 @@ fn s7_a_node_with_an_alarm_goes_first() {
     assert_eq!(heard, ["node fire"]);
     world.settle();
     assert_eq!(world.hear(listener), ["node weather"]);
+}
+
+#[test]
+fn s6_who_publishes_faster_than_it_is_delivered_is_congested_until_half_is_through() {
+    let (mut world, device, operator) = fleet();
+    let over = world.open();
+    world.ask(over, Command::Detach(EndReason::LinkLost));
+    // Something long of the same node is on its way, so all that is published waits.
+    let long = Job {
+        event: Arc::new(Event::new(What::Node(NodeEvent {
+            at: NodeAddress::of_service(node("devices/dev7/log")),
+            kind: MessageKind::Headline,
+            change: NodeChange::Purged,
+        }))),
+        to: vec![
+            Delivery {
+                to: Recipient::Session(over),
+                tag: None,
+            };
+            FANOUT_SLICE + 1
+        ]
+        .into(),
+        reach: Reach::Reachable,
+        delay: None,
+        by: None,
+    };
+    let source = Source::Node(NodeAddress::of_service(node("devices/dev7/log")));
+    let router = &mut world.router;
+    router
+        .fanout
+        .send(source, long, &router.directory, &mut router.post);
+    for n in 1..=FANOUTS_PER_SESSION_MAX as u32 {
+        assert!(!world.router.is_congested(device), "{n}");
+        let (router, mut requests) = (&mut world.router, Vec::new());
+        router.handle(
+            device,
+            Token::default(),
+            publish("devices/dev7/log", n),
+            world.now,
+        );
+        router.take_store_requests(&mut requests);
+        for request in requests {
+            world.store.take(request);
+        }
+        for response in world.store.answer() {
+            world.router.handle_stored(response, world.now);
+        }
+    }
+    assert!(world.router.is_congested(device));
+    assert!(!world.router.is_congested(operator), "it did not publish");
+    let nudges = |heard: Vec<String>| heard.iter().filter(|one| *one == "continue").count();
+    // The long one and all but one of the first half.
+    for _ in 0..FANOUTS_PER_SESSION_MAX / 2 {
+        world.router.work();
+    }
+    assert!(world.router.is_congested(device));
+    assert_eq!(nudges(world.hear(device)), 0);
+    world.router.work();
+    assert!(!world.router.is_congested(device));
+    assert_eq!(nudges(world.hear(device)), 1, "the connection is woken");
+    world.settle();
+    assert_eq!(nudges(world.hear(device)), 0, "once");
+    assert_eq!(world.hear(operator).len(), FANOUTS_PER_SESSION_MAX);
 }

@@ -14,6 +14,7 @@ mod ids;
 mod interest;
 mod manage;
 mod node;
+mod owed;
 mod publish;
 mod read;
 mod recovery;
@@ -48,7 +49,7 @@ use crate::{
     time::Now,
 };
 
-use self::{ids::Ids, interest::Interest, node::Node};
+use self::{ids::Ids, interest::Interest, node::Node, owed::Owed};
 
 pub use self::config::{DEFAULT_ITEMS, ENVELOPE_BYTES};
 
@@ -112,8 +113,7 @@ pub struct Pubsub {
     /// Names of which the store said that no node has them.
     absent: HashSet<NodeAddress>,
     interest: Interest,
-    /// Alarms owed, by account (S9).
-    owed: HashMap<BareJid, u32>,
+    owed: Owed,
     /// Where full addresses are subscribed (S18): nodes and filters.
     sessions: HashMap<FullJid, BTreeSet<NodeAddress>>,
     /// Subscriptions of full addresses of nodes whose memory was dropped after a failed commit; they exist nowhere else.
@@ -136,7 +136,7 @@ impl Pubsub {
             nodes: HashMap::new(),
             absent: HashSet::new(),
             interest: Interest::default(),
-            owed: HashMap::new(),
+            owed: Owed::default(),
             sessions: HashMap::new(),
             stranded: HashMap::new(),
             undo: VecDeque::new(),
@@ -286,7 +286,7 @@ impl Pubsub {
             nodes_resident: self.nodes.len(),
             filters: self.interest.len(),
             items_published: self.items_published,
-            alarms_owed: self.owed.values().copied().map(u64::from).sum(),
+            alarms_owed: self.owed.total(),
             audiences_built: self.audiences_built,
         }
     }

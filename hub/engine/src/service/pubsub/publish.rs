@@ -1,6 +1,6 @@
 //! Publishing an item (XEP-0060 §7.1).
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use crate::{
     access::Action,
@@ -10,7 +10,7 @@ use crate::{
     effect::{StoreOp, Urgency},
     event::NodeChange,
     item::{Item, NodeConfig},
-    limits::{Limits, OWED_ALARMS_PER_ACCOUNT_MAX},
+    limits::Limits,
     message::MessageKind,
     node::{ItemId, NodeAddress, NodeId},
     refusal::{Detail, Reason, Refusal},
@@ -78,7 +78,7 @@ impl Pubsub {
                 let reply = Ok(reply);
                 return Ok(Decision::Change(Box::new(Change { reply, ..again })));
             }
-            room_for_alarm(&self.owed, &audience.accounts)?;
+            self.owed.room_for(&audience.accounts, &who.subject.jid)?;
         }
         let item = Arc::new(Item {
             id: item_id,
@@ -104,7 +104,7 @@ impl Pubsub {
                 owed_to: Arc::clone(&audience.accounts),
             });
             for account in audience.accounts.iter() {
-                *self.owed.entry(account.clone()).or_default() += 1;
+                self.owed.add(account, &who.subject.jid, 1);
             }
         }
         published
@@ -252,17 +252,4 @@ fn storage(
         }));
     }
     ops
-}
-
-/// S9: stored alarms have a bound; beyond it the publisher is refused, and nothing is dropped.
-fn room_for_alarm(owed: &HashMap<BareJid, u32>, accounts: &[BareJid]) -> Result<(), Refusal> {
-    let full = |account: &BareJid| {
-        owed.get(account)
-            .is_some_and(|&count| count as usize >= OWED_ALARMS_PER_ACCOUNT_MAX)
-    };
-    if accounts.iter().any(full) {
-        return Err(Refusal::new(Reason::ResourceConstraint)
-            .say("a subscriber has left too many alarms unacknowledged"));
-    }
-    Ok(())
 }

@@ -16,16 +16,18 @@ use super::{
     Pubsub, change,
     node::Raise,
     notice,
+    owed::Owed,
     rights::Rights,
     subscribe::{Place, alone, filter_address, recipient, told_of},
 };
 
 impl Pubsub {
-    /// Takes what must be known from the start: all filter subscriptions, and how many alarms each account is owed.
+    /// Takes what must be known from the start: all filter subscriptions, and how many alarms each account is owed, by
+    /// publisher.
     pub fn boot(
         &mut self,
         filters: Vec<(NodeAddress, NodeSubscription)>,
-        owed: Vec<(BareJid, u32)>,
+        owed: Vec<(BareJid, BareJid, u32)>,
         directory: &mut dyn Directory,
     ) {
         for (at, subscription) in filters {
@@ -34,7 +36,10 @@ impl Pubsub {
                 self.interest.put(&filter, subscription);
             }
         }
-        self.owed = owed.into_iter().collect();
+        self.owed = Owed::default();
+        for (account, publisher, count) in owed {
+            self.owed.add(&account, &publisher, count);
+        }
     }
 
     /// S5: forgets what these operations had already changed in memory; it is loaded again when it is needed.
@@ -65,13 +70,13 @@ impl Pubsub {
                 | StoreOp::PutItem { at, .. }
                 | StoreOp::RemoveItems { at, .. }
                 | StoreOp::TrimItems { at, .. } => self.forget(at),
-                StoreOp::PutOwed { account, at, .. } => {
+                StoreOp::PutOwed { account, at, item } => {
                     self.forget(at);
-                    self.owed_removed(account, 1);
+                    self.owed_removed(account, &item.publisher.bare(), 1);
                 }
-                StoreOp::RemoveOwed { account, .. } => {
-                    *self.owed.entry(account.clone()).or_default() += 1;
-                }
+                StoreOp::RemoveOwed {
+                    account, publisher, ..
+                } => self.owed.add(account, publisher, 1),
                 StoreOp::PutAccount(_)
                 | StoreOp::RemoveAccount { .. }
                 | StoreOp::LastSeen { .. }
@@ -83,22 +88,18 @@ impl Pubsub {
         }
     }
 
-    /// Alarms of an account were acknowledged, or otherwise stopped being owed.
-    pub fn owed_removed(&mut self, account: &BareJid, count: u32) {
-        if let Some(owed) = self.owed.get_mut(account) {
-            *owed = owed.saturating_sub(count);
-            if *owed == 0 {
-                self.owed.remove(account);
-            }
-        }
+    /// Alarms that `publisher` raised were acknowledged by `account`, or otherwise stopped being owed to it.
+    pub fn owed_removed(&mut self, account: &BareJid, publisher: &BareJid, count: u32) {
+        self.owed.remove(account, publisher, count);
     }
 
     /// Alarms were retracted or their node deleted: the store owes them to nobody any more. Of raises that are no longer
     /// remembered the count stays too high until the next start, which errs to the side of refusing.
     pub(super) fn no_longer_owed(&mut self, raises: Vec<Raise>) {
         for raise in raises {
+            let publisher = raise.item.publisher.bare();
             for account in raise.owed_to.iter() {
-                self.owed_removed(account, 1);
+                self.owed_removed(account, &publisher, 1);
             }
         }
     }
@@ -129,7 +130,7 @@ impl Pubsub {
             self.session_ended(&session);
         }
         self.interest.remove_account(account);
-        self.owed.remove(account);
+        self.owed.remove_account(account);
         self.undo.retain(|(_, one)| one.jid.bare() != *account);
         for node in self.nodes.values_mut() {
             node.remove_subscription(account.as_jid());

@@ -7,11 +7,10 @@ use crate::{
     address::{BareJid, Jid},
     class::{Class, ClassRules},
     command::{PubsubAction, PubsubReply},
-    effect::{StoreOp, Urgency},
+    effect::StoreOp,
     event::NodeChange,
     item::Affiliation,
-    limits::{Limits, OWED_ALARMS_PER_ACCOUNT_MAX},
-    message::MessageKind,
+    limits::Limits,
     refusal::Reason,
 };
 
@@ -38,96 +37,6 @@ mod s1_classes {
             world.publish(&dev7, name, "1").unwrap();
             assert_eq!(class_of(&world), class, "{name} {max_items}");
         }
-    }
-}
-
-mod s2_s9_s12_alarms {
-    use super::*;
-
-    fn with_alarm() -> World {
-        let mut world = World::new();
-        let panel = device("panel");
-        world.create(&device("dev7"), "free/fall/dev7", &[]);
-        world
-            .subscribe(&panel, "free/fall/#", "panel@localhost")
-            .unwrap();
-        world
-            .subscribe(&panel, "free/fall/dev7", "panel@localhost/x")
-            .unwrap();
-        world
-    }
-
-    #[test]
-    fn an_alarm_is_synced_owed_to_accounts_and_told_as_normal() {
-        let mut world = with_alarm();
-        world
-            .publish(&device("dev7"), "free/fall/dev7", "1")
-            .unwrap();
-        assert_eq!(world.urgency, Some(Urgency::Synced));
-        assert_eq!(world.store.owed.len(), 1, "a session is owed nothing");
-        assert!(
-            world
-                .heard
-                .iter()
-                .all(|one| one.kind == MessageKind::Normal)
-        );
-        assert_eq!(world.heard().len(), 2);
-        assert_eq!(world.pubsub.status().alarms_owed, 1);
-    }
-
-    #[test]
-    fn s9_beyond_the_bound_the_publisher_is_refused() {
-        let mut world = with_alarm();
-        let panel = device("panel").subject.jid;
-        let filters = world.store.filters.clone();
-        let owed = vec![(panel.clone(), OWED_ALARMS_PER_ACCOUNT_MAX as u32)];
-        world.pubsub.boot(filters, owed, &mut world.directory);
-        let reply = world.publish(&device("dev7"), "free/fall/dev7", "1");
-        refused(reply, Reason::ResourceConstraint, None);
-        world.pubsub.owed_removed(&panel, 1);
-        world
-            .publish(&device("dev7"), "free/fall/dev7", "1")
-            .unwrap();
-    }
-
-    #[test]
-    fn what_is_retracted_or_deleted_is_owed_no_more() {
-        let mut world = with_alarm();
-        let dev7 = device("dev7");
-        for id in ["1", "2"] {
-            world.publish(&dev7, "free/fall/dev7", id).unwrap();
-        }
-        world.ask(&dev7, retract("free/fall/dev7", "1")).unwrap();
-        assert_eq!(world.pubsub.status().alarms_owed, 1);
-        let delete = PubsubAction::Delete {
-            node: node("free/fall/dev7"),
-            redirect: None,
-        };
-        world.ask(&dev7, delete).unwrap();
-        assert_eq!(world.pubsub.status().alarms_owed, 0);
-    }
-
-    #[test]
-    fn s11_the_same_raise_is_answered_and_not_told_twice() {
-        let mut world = with_alarm();
-        world
-            .publish(&device("dev7"), "free/fall/dev7", "1")
-            .unwrap();
-        world
-            .publish(&device("dev7"), "free/fall/dev7", "2")
-            .unwrap();
-        world.heard();
-        world
-            .publish(&device("dev7"), "free/fall/dev7", "1")
-            .unwrap();
-        assert!(world.heard().is_empty());
-        assert_eq!(world.urgency, Some(Urgency::Synced));
-        assert_eq!(world.pubsub.status().alarms_owed, 2);
-        world.restart();
-        world
-            .publish(&device("dev7"), "free/fall/dev7", "1")
-            .unwrap();
-        assert!(world.heard().is_empty(), "nor after a restart");
     }
 }
 

@@ -65,7 +65,8 @@ impl Directory for Accounts {
 pub(super) struct Store {
     pub(super) nodes: BTreeMap<NodeAddress, (NodeRecord, Vec<Arc<Item>>)>,
     pub(super) filters: Vec<(NodeAddress, NodeSubscription)>,
-    pub(super) owed: Vec<(BareJid, ItemId)>,
+    /// To whom, whose, which.
+    pub(super) owed: Vec<(BareJid, BareJid, ItemId)>,
 }
 
 pub(super) struct World {
@@ -204,12 +205,16 @@ impl World {
             ..Self::new()
         };
         let mut owed = BTreeMap::new();
-        for (account, _) in &self.store.owed {
-            *owed.entry(account.clone()).or_insert(0) += 1;
+        for (account, publisher, _) in &self.store.owed {
+            *owed
+                .entry((account.clone(), publisher.clone()))
+                .or_insert(0) += 1;
         }
+        let owed = owed.into_iter();
         self.pubsub.boot(
             self.store.filters.clone(),
-            owed.into_iter().collect(),
+            owed.map(|((account, publisher), count)| (account, publisher, count))
+                .collect(),
             &mut self.directory,
         );
     }
@@ -321,8 +326,9 @@ impl Store {
             }
             StoreOp::PutOwed { account, item, .. } => {
                 self.owed
-                    .retain(|(who, id)| (who, id) != (&account, &item.id));
-                self.owed.push((account, item.id.clone()));
+                    .retain(|(who, _, id)| (who, id) != (&account, &item.id));
+                let publisher = item.publisher.bare();
+                self.owed.push((account, publisher, item.id.clone()));
             }
             other => panic!("the service has no business with {other:?}"),
         }
