@@ -15,7 +15,7 @@ pub const FANOUT_SLICE: usize = 1_024;
 /// Alarms kept as owed for one account; beyond it the publisher is refused (S9).
 pub const OWED_ALARMS_PER_ACCOUNT_MAX: usize = 10_000;
 /// Of those, alarms that one account has raised: beyond it that publisher is refused, and others are not (S9).
-pub const OWED_ALARMS_PER_PUBLISHER_MAX: usize = 500;
+pub const OWED_ALARMS_PER_PUBLISHER_MAX: usize = 1_000;
 /// Entries that a cursor puts into a mailbox at a time (S10).
 pub const CURSOR_BATCH: usize = 64;
 
