@@ -10,6 +10,7 @@ use std::{
 };
 
 use leveret_engine::{
+    credentials::KnownPasswords,
     limits::Limits,
     mailbox::MailboxBudget,
     router::{Router, RouterSettings},
@@ -71,6 +72,8 @@ pub struct Inner {
     pub budget: Arc<MailboxBudget>,
     /// The secret of this data directory.
     pub secret: Secret,
+    /// Kept across reloads.
+    known_passwords: Arc<KnownPasswords>,
     clock: Clock,
 }
 
@@ -85,6 +88,12 @@ impl Inner {
         let database = Database::open(&config.data_dir, config.storage.durability, &config.domain)?;
         let secret = Secret::load_or_create(&config.data_dir).map_err(data_dir)?;
         let clock = Clock::start();
+        let fresh = || {
+            random().map_err(|error| StartError::System {
+                what: "no randomness",
+                error,
+            })
+        };
         let limits = config.limits.clone();
         let budget = MailboxBudget::new(
             limits.mailbox_events,
@@ -109,10 +118,7 @@ impl Inner {
             classes: config.class_rules(),
             limits,
             registration: config.registration.enabled,
-            seed: random().map_err(|error| StartError::System {
-                what: "no randomness",
-                error,
-            })?,
+            seed: fresh()?,
             budget: Arc::clone(&budget),
         });
         let queue = Arc::clone(&store);
@@ -127,6 +133,7 @@ impl Inner {
             store,
             budget,
             secret,
+            known_passwords: Arc::new(KnownPasswords::new(fresh()?)),
             clock,
         })
     }
@@ -439,6 +446,7 @@ fn xmpp_shared(config: &Config, inner: &Inner) -> XmppShared {
         registration: config.registration.enabled,
         tls_available: true,
         decoy_secret: inner.secret.derive("decoy"),
+        known_passwords: Arc::clone(&inner.known_passwords),
         software: "Leveret",
         version: env!("CARGO_PKG_VERSION"),
         budget: Arc::clone(&inner.budget),

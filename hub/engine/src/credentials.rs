@@ -6,11 +6,13 @@
 //! (salts) comes from the caller; nothing here has a clock, a generator or a file.
 
 mod encoding;
+mod known;
 mod password;
 #[cfg(test)]
 mod tests;
 
 pub use encoding::EncodingError;
+pub use known::KnownPasswords;
 pub use password::{PASSWORD_BYTES_MAX, Password, PasswordError};
 
 use hmac::{Hmac, Mac};

@@ -120,6 +120,7 @@ impl Hub {
             registration: false,
             tls_available: false,
             decoy_secret: [7; 32],
+            known_passwords: Arc::new(leveret_engine::credentials::KnownPasswords::new([7; 32])),
             software: "leveret",
             version: "world",
             budget,

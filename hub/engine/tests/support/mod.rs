@@ -92,6 +92,7 @@ impl Hub {
             registration: setting.registration,
             tls_available: true,
             decoy_secret: [3; 32],
+            known_passwords: Arc::new(leveret_engine::credentials::KnownPasswords::new([3; 32])),
             software: "Leveret",
             version: "0.1.0",
             budget: MailboxBudget::new(1_000, 1 << 20, 1 << 30),

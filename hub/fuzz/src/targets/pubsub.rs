@@ -138,6 +138,7 @@ impl World {
             registration: false,
             tls_available: false,
             decoy_secret: [3; 32],
+            known_passwords: Arc::new(leveret_engine::credentials::KnownPasswords::new([3; 32])),
             software: "Leveret",
             version: "0",
             budget: Arc::clone(&budget),

@@ -98,6 +98,7 @@ impl Peer {
             registration,
             tls_available: true,
             decoy_secret: [3; 32],
+            known_passwords: Arc::new(leveret_engine::credentials::KnownPasswords::new([3; 32])),
             software: "Leveret",
             version: "0",
             budget: MailboxBudget::new(100, 1 << 20, 1 << 24),

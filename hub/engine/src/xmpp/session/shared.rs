@@ -6,6 +6,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use crate::{
     address::BareJid,
+    credentials::KnownPasswords,
     limits::{ATTRIBUTES_MAX, Limits, STANZA_DEPTH_MAX},
     mailbox::{Mailbox, MailboxBudget},
     time::Now,
@@ -30,6 +31,8 @@ pub struct XmppShared {
     pub tls_available: bool,
     /// The hub's own, for keys of accounts that do not exist; kept across restarts.
     pub decoy_secret: [u8; 32],
+    /// Passwords that fitted since the start (S32).
+    pub known_passwords: Arc<KnownPasswords>,
     /// The software's name (XEP-0092).
     pub software: &'static str,
     /// The software's version (XEP-0092).

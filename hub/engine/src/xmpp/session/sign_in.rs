@@ -3,6 +3,8 @@
 //! Implements: RFC 6120 §6.4 the negotiation, §6.5 errors, §6.4.5 retries; RFC 4648 §4 (strict base64).
 //! Not: XEP-0388, which brings its own elements.
 
+use std::sync::Arc;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 
 use crate::{
@@ -192,7 +194,8 @@ impl Negotiation {
                 Ok(Flow::Go)
             }
             Step::Derive(check) => {
-                let job = move || WorkDone::PasswordChecked(check.run());
+                let known = Arc::clone(&around.shared.known_passwords);
+                let job = move || WorkDone::PasswordChecked(check.run(&known));
                 out.actions.push(Action::Work(Work(Box::new(job))));
                 self.expect = Expect::PasswordCheck(exchange);
                 Ok(Flow::Go)

@@ -10,6 +10,7 @@ fn shared() -> Arc<XmppShared> {
         registration: false,
         tls_available: true,
         decoy_secret: [1; 32],
+        known_passwords: Arc::new(crate::credentials::KnownPasswords::new([1; 32])),
         software: "Leveret",
         version: "0",
         budget: MailboxBudget::new(10, 10_000, 100_000),
