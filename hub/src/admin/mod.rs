@@ -1,5 +1,5 @@
 //! Administration: what the command line asks of a hub that runs, over a socket in `data_dir` that only its owner can
-//! open, or of the data of a hub that does not run, in the command line's own process. Both ways end in [`execute`].
+//! open, or of the data of a hub that does not run, in the command line's own process. Both ways end in `execute`.
 
 mod convert;
 mod execute;

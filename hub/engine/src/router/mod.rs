@@ -7,8 +7,8 @@
 //! releases its lock, and wakes [`take_wakes`](Router::take_wakes); while [`work`](Router::work) says that more is left, it calls it
 //! again when it has let others in.
 //!
-//! A command's way: [`dispatch`] asks [`residency`] whether all it needs is in memory, else parks it in its session's
-//! [`pipeline`]; then a service decides; a change goes to [`commit`], and once it is stored to the asker, and by [`fanout`] to the
+//! A command's way: `dispatch` asks `residency` whether all it needs is in memory, else parks it in its session's
+//! `pipeline`; then a service decides; a change goes to `commit`, and once it is stored to the asker, and by `fanout` to the
 //! world.
 
 mod administration;
