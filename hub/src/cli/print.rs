@@ -41,7 +41,9 @@ pub(super) fn table<const N: usize>(
         }
         writeln!(out, "{}", text.trim_end()).is_ok()
     };
-    let _ = print(headings)
+    // Pairs of a name and a value need no heading.
+    let headed = headings.iter().all(|heading| heading.is_empty()) || print(headings);
+    let _ = headed
         && rows
             .iter()
             .all(|row| print(std::array::from_fn(|at| row[at].as_str())));

@@ -182,7 +182,18 @@ impl Client {
                     self.events.push_back(Event::Bound(jid.text.clone()));
                     Ok(())
                 }
-                None => Err(format!("not bound: {element:?}")),
+                None => {
+                    let error = element.children.iter().find(|child| child.name == "error");
+                    let condition = error.and_then(|error| error.children.first());
+                    match condition {
+                        Some(condition) => {
+                            let name = condition.name.clone();
+                            self.close(Some(name));
+                            Ok(())
+                        }
+                        None => Err(format!("not bound: {element:?}")),
+                    }
+                }
             },
             (Phase::Bound, _) => {
                 self.answer(&element);

@@ -268,10 +268,12 @@ impl Router {
     /// What there is, as far as the router knows without asking the store.
     pub fn status(&self) -> RouterStatus {
         let pubsub = self.pubsub.status();
+        let administrations = self.directory.all().filter(|(_, session)| session.operator);
         RouterStatus {
             nodes_resident: pubsub.nodes_resident,
             items_published: pubsub.items_published,
-            sessions: self.directory.len(),
+            // The administration that asks is nobody's session.
+            sessions: self.directory.len() - administrations.count(),
             deliveries: self.post.deliveries,
             failed_logins: self.throttle.failures(),
             ..self.counts
