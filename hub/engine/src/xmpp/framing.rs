@@ -150,7 +150,14 @@ impl Framer {
         input: &mut &'i [u8],
     ) -> Result<Option<Frame<'f>>, StreamError> {
         loop {
-            let Some(Found { cut, whole }) = self.cut(input)? else {
+            let found = self.cut(input);
+            if found.is_err() {
+                // Where the scan stood when it failed means nothing: what follows is not read.
+                self.expect = Expect::Nothing;
+                self.partial = None;
+                *input = &[];
+            }
+            let Some(Found { cut, whole }) = found? else {
                 return Ok(None);
             };
             match cut {
@@ -258,7 +265,8 @@ impl Framer {
 
     fn check_close(&self, tag: &[u8]) -> Result<(), StreamError> {
         let name = self.stream_name.as_deref().unwrap_or(header::USUAL_NAME);
-        let written = &tag[2..tag.len() - 1];
+        // Between `</` and `>`.
+        let written = tag.get(2..tag.len().saturating_sub(1)).unwrap_or_default();
         let end = written
             .iter()
             .rposition(|b| !is_space(*b))

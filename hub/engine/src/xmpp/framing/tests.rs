@@ -422,3 +422,22 @@ fn bytes_from_before_tls_are_noticed() {
     assert!(framer.reset(), "half a stanza was waiting");
     assert_eq!(framer.partial_bytes(), 0);
 }
+
+#[test]
+fn after_an_error_nothing_more_is_read_however_it_is_cut() {
+    let text = format!("{HEADER}</stream:str<iq>x</stream:stream><presence/>");
+    for at in HEADER.len()..text.len() {
+        let mut framer = Framer::new(FrameLimits::with_stanza_bytes(10_000));
+        let (mut failed, mut frames) = (false, 0);
+        for mut piece in [&text.as_bytes()[..at], &text.as_bytes()[at..]] {
+            loop {
+                match framer.next(&mut piece) {
+                    Ok(Some(_)) => frames += 1,
+                    Ok(None) => break,
+                    Err(_) => failed = true,
+                }
+            }
+        }
+        assert!(failed && frames == 1, "cut at {at}: {frames} frames");
+    }
+}
