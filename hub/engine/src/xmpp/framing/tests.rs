@@ -434,7 +434,10 @@ fn after_an_error_nothing_more_is_read_however_it_is_cut() {
                 match framer.next(&mut piece) {
                     Ok(Some(_)) => frames += 1,
                     Ok(None) => break,
-                    Err(_) => failed = true,
+                    Err(_) => {
+                        failed = true;
+                        break;
+                    }
                 }
             }
         }
