@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     address::{BareJid, FullJid, Jid},
     class::Class,
-    message::MessageKind,
+    message::{MessageKind, Show},
     node::ItemId,
     payload::Payload,
     time::Timestamp,
@@ -82,6 +82,36 @@ pub enum SubscriptionState {
     Subscribed,
 }
 
+/// What happens when an item is published to a node that holds `max_items` (XEP-0060 §7.1.2.2, §7.1.3.8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[allow(missing_docs, reason = "each name is the specification's own word")]
+pub enum NodeFull {
+    RetractOldest,
+    #[default]
+    DiscardOldest,
+    Reject,
+}
+
+/// Whom a reply to an item is meant for (XEP-0060 §16.4.4 `pubsub#itemreply`, XEP-0033 `replyto`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "each name is the specification's own word")]
+pub enum ItemReply {
+    Owner,
+    Publisher,
+}
+
+/// How much of its past a node keeps beyond the items that it shows (`max_items`): what history queries answer
+/// (XEP-0313, XEP-0442). A bound of 0 items keeps none; the other bounds hold where they are set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct History {
+    /// Most items.
+    pub items: u32,
+    /// Oldest, in seconds.
+    pub age_seconds: Option<u32>,
+    /// Most payload bytes of all together.
+    pub bytes: Option<u64>,
+}
+
 /// A node's configuration. The fields, their names in forms and their defaults are those of XEP-0060 §16.4.4.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeConfig {
@@ -117,6 +147,34 @@ pub struct NodeConfig {
     pub notification_type: MessageKind,
     /// `pubsub#send_last_published_item`.
     pub send_last_published_item: SendLastItem,
+    /// `pubsub#language`.
+    pub language: Box<str>,
+    /// `pubsub#contact`: addresses to ask.
+    pub contact: Box<[Jid]>,
+    /// `pubsub#roster_groups_allowed`, for the access model `roster`.
+    pub roster_groups_allowed: Box<[Box<str>]>,
+    /// `pubsub#subscribe`: whether anybody may subscribe.
+    pub subscribe: bool,
+    /// `pubsub#item_expire` in seconds; `None` is `max`.
+    pub item_expire: Option<u32>,
+    /// `pubsub#publish_node_full`.
+    pub publish_node_full: NodeFull,
+    /// `pubsub#presence_based_delivery`.
+    pub presence_based_delivery: bool,
+    /// `pubsub#purge_offline`.
+    pub purge_offline: bool,
+    /// `pubsub#tempsub`.
+    pub tempsub: bool,
+    /// `pubsub#itemreply`.
+    pub itemreply: Option<ItemReply>,
+    /// `pubsub#body_xslt`: a URL, for receivers.
+    pub body_xslt: Box<str>,
+    /// `pubsub#dataform_xslt`: a URL, for receivers.
+    pub dataform_xslt: Box<str>,
+    /// The delivery class of its items, where its owner chose one (S1).
+    pub class: Option<Class>,
+    /// Its history, where its owner chose one; else that of the first `[[history]]` rule that matches.
+    pub history: Option<History>,
 }
 
 /// One lasting subscription of a node or filter.
@@ -128,6 +186,93 @@ pub struct NodeSubscription {
     pub subid: Box<str>,
     /// Its state.
     pub state: SubscriptionState,
+    /// Its options; `None` is all defaults, which nearly all subscriptions have.
+    pub options: Option<Box<SubscriptionOptions>>,
+}
+
+/// What a notification of a subscription is about (`pubsub#subscription_type`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[allow(missing_docs, reason = "each name is the specification's own word")]
+pub enum SubscriptionType {
+    #[default]
+    Items,
+    Nodes,
+}
+
+/// How far down the tree a subscription reaches (`pubsub#subscription_depth`, S17).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[allow(missing_docs, reason = "each name is the specification's own word")]
+pub enum SubscriptionDepth {
+    #[default]
+    One,
+    All,
+}
+
+/// Presence states, as a set (`pubsub#show-values`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Shows(u8);
+
+impl Shows {
+    /// All of them.
+    pub const ALL: Self = Self(0b1_1111);
+
+    /// Whether it holds `show`.
+    pub const fn contains(self, show: Show) -> bool {
+        self.0 & (1 << show as u8) != 0
+    }
+
+    /// As a number that never changes, for the store.
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// The reverse of [`bits`](Self::bits).
+    pub const fn from_bits(bits: u8) -> Self {
+        Self(bits & Self::ALL.0)
+    }
+}
+
+impl FromIterator<Show> for Shows {
+    fn from_iter<I: IntoIterator<Item = Show>>(shows: I) -> Self {
+        Self(
+            shows
+                .into_iter()
+                .fold(0, |set, show| set | (1 << show as u8)),
+        )
+    }
+}
+
+/// A subscription's options (XEP-0060 §6.3, §16.4.2); the defaults are those of §6.4.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubscriptionOptions {
+    /// `pubsub#deliver`.
+    pub deliver: bool,
+    /// `pubsub#digest` with `pubsub#digest_frequency`, in milliseconds; `None`: each notification by itself.
+    pub digest_millis: Option<u32>,
+    /// `pubsub#expire`: when the lease ends (§12.18).
+    pub expire: Option<Timestamp>,
+    /// `pubsub#include_body`.
+    pub include_body: bool,
+    /// `pubsub#show-values`; `None`: whatever they are, and absent too.
+    pub shows: Option<Shows>,
+    /// `pubsub#subscription_type`.
+    pub kind: SubscriptionType,
+    /// `pubsub#subscription_depth`.
+    pub depth: SubscriptionDepth,
+}
+
+impl Default for SubscriptionOptions {
+    fn default() -> Self {
+        Self {
+            deliver: true,
+            digest_millis: None,
+            expire: None,
+            include_body: false,
+            shows: None,
+            kind: SubscriptionType::Items,
+            depth: SubscriptionDepth::One,
+        }
+    }
 }
 
 /// A node as stored, without its items.

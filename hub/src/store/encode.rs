@@ -8,7 +8,9 @@ use leveret_engine::{
     address::{BareJid, FullJid, Jid},
     class::Class,
     item::{
-        AccessModel, Affiliation, Item, NodeConfig, PublishModel, SendLastItem, SubscriptionState,
+        AccessModel, Affiliation, History, Item, ItemReply, NodeConfig, NodeFull, PublishModel,
+        SendLastItem, Shows, SubscriptionDepth, SubscriptionOptions, SubscriptionState,
+        SubscriptionType,
     },
     message::{Hints, Message, MessageKind},
     node::ItemId,
@@ -39,13 +41,19 @@ pub(super) trait Encoded: Sized {
 
     /// Reads a stored form, strictly.
     fn decode(bytes: &[u8]) -> Result<Self, Fault> {
-        let mut input = Reader(bytes);
+        let mut input = Reader {
+            left: bytes,
+            version: 0,
+        };
         let value = match input.byte() {
-            Some(version) if version == Self::VERSION => Self::take(&mut input),
+            Some(version) if (1..=Self::VERSION).contains(&version) => {
+                input.version = version;
+                Self::take(&mut input)
+            }
             _ => None,
         };
         match value {
-            Some(value) if input.0.is_empty() => Ok(value),
+            Some(value) if input.left.is_empty() => Ok(value),
             _ => Err(Fault::Damaged(Self::WHAT)),
         }
     }
@@ -93,15 +101,23 @@ code! {
     SendLastItem: Never, OnSub, OnSubAndPresence;
     Affiliation: Owner, Publisher, PublishOnly, Member, None, Outcast;
     SubscriptionState: None, Pending, Unconfigured, Subscribed;
+    NodeFull: RetractOldest, DiscardOldest, Reject;
+    ItemReply: Owner, Publisher;
+    SubscriptionType: Items, Nodes;
+    SubscriptionDepth: One, All;
 }
 
 /// What is left to read.
-pub(super) struct Reader<'a>(&'a [u8]);
+pub(super) struct Reader<'a> {
+    left: &'a [u8],
+    /// Which version of the form it is; a field that came later is not in an older one.
+    version: u8,
+}
 
 impl<'a> Reader<'a> {
     fn byte(&mut self) -> Option<u8> {
-        let (&first, rest) = self.0.split_first()?;
-        self.0 = rest;
+        let (&first, rest) = self.left.split_first()?;
+        self.left = rest;
         Some(first)
     }
 
@@ -131,15 +147,15 @@ impl<'a> Reader<'a> {
     }
 
     fn time(&mut self) -> Option<Timestamp> {
-        let (head, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
+        let (head, rest) = self.left.split_first_chunk()?;
+        self.left = rest;
         Some(Timestamp::from_micros(i64::from_le_bytes(*head)))
     }
 
     fn bytes(&mut self) -> Option<&'a [u8]> {
         let count = self.small::<usize>()?;
-        let (head, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
+        let (head, rest) = self.left.split_at_checked(count)?;
+        self.left = rest;
         Some(head)
     }
 
@@ -161,6 +177,11 @@ impl<'a> Reader<'a> {
             1 => take(self).map(Some),
             _ => None,
         }
+    }
+
+    fn list<T>(&mut self, mut take: impl FnMut(&mut Self) -> Option<T>) -> Option<Box<[T]>> {
+        let count = self.number()?;
+        (0..count).map(|_| take(self)).collect()
     }
 
     fn code<T: Code>(&mut self) -> Option<T> {
@@ -415,7 +436,7 @@ impl Encoded for Item {
 
 impl Encoded for NodeConfig {
     const WHAT: &'static str = "node configuration";
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
 
     fn put(&self, out: &mut Vec<u8>) {
         let Self {
@@ -435,6 +456,20 @@ impl Encoded for NodeConfig {
             notify_sub,
             notification_type,
             send_last_published_item,
+            language,
+            contact,
+            roster_groups_allowed,
+            subscribe,
+            item_expire,
+            publish_node_full,
+            presence_based_delivery,
+            purge_offline,
+            tempsub,
+            itemreply,
+            body_xslt,
+            dataform_xslt,
+            class,
+            history,
         } = self;
         for text in [title, description, payload_type] {
             put_text(out, text);
@@ -451,6 +486,39 @@ impl Encoded for NodeConfig {
         );
         out.push(notification_type.code());
         out.push(send_last_published_item.code());
+        for text in [language, body_xslt, dataform_xslt] {
+            put_text(out, text);
+        }
+        put_number(out, contact.len() as u64);
+        for jid in contact {
+            put_text(out, jid.as_str());
+        }
+        put_number(out, roster_groups_allowed.len() as u64);
+        for group in roster_groups_allowed {
+            put_text(out, group);
+        }
+        put_flags(
+            out,
+            [
+                *subscribe,
+                *presence_based_delivery,
+                *purge_offline,
+                *tempsub,
+            ],
+        );
+        put_maybe(out, *item_expire, |out, seconds| {
+            put_number(out, seconds.into())
+        });
+        out.push(publish_node_full.code());
+        put_maybe(out, *itemreply, |out, to| out.push(to.code()));
+        put_maybe(out, *class, |out, class| out.push(class.code()));
+        put_maybe(out, *history, |out, history| {
+            put_number(out, history.items.into());
+            put_maybe(out, history.age_seconds, |out, age| {
+                put_number(out, age.into())
+            });
+            put_maybe(out, history.bytes, put_number);
+        });
     }
 
     fn take(input: &mut Reader<'_>) -> Option<Self> {
@@ -463,6 +531,46 @@ impl Encoded for NodeConfig {
         let max_payload_size = input.small()?;
         let [persist_items, deliver_payloads, deliver_notifications] = input.flags()?;
         let [notify_config, notify_delete, notify_retract, notify_sub] = input.flags()?;
+        let notification_type = input.code()?;
+        let send_last_published_item = input.code()?;
+        if input.version == 1 {
+            return Some(Self {
+                title,
+                description,
+                payload_type,
+                access_model,
+                publish_model,
+                max_items,
+                max_payload_size,
+                persist_items,
+                deliver_payloads,
+                deliver_notifications,
+                notify_config,
+                notify_delete,
+                notify_retract,
+                notify_sub,
+                notification_type,
+                send_last_published_item,
+                ..Self::default()
+            });
+        }
+        let language = input.boxed()?;
+        let body_xslt = input.boxed()?;
+        let dataform_xslt = input.boxed()?;
+        let contact = input.list(|input| Jid::parse(input.text()?).ok())?;
+        let roster_groups_allowed = input.list(Reader::boxed)?;
+        let [subscribe, presence_based_delivery, purge_offline, tempsub] = input.flags()?;
+        let item_expire = input.maybe(Reader::small)?;
+        let publish_node_full = input.code()?;
+        let itemreply = input.maybe(Reader::code)?;
+        let class = input.maybe(Reader::code)?;
+        let history = input.maybe(|input| {
+            Some(History {
+                items: input.small()?,
+                age_seconds: input.maybe(Reader::small)?,
+                bytes: input.maybe(Reader::number)?,
+            })
+        })?;
         Some(Self {
             title,
             description,
@@ -478,8 +586,60 @@ impl Encoded for NodeConfig {
             notify_delete,
             notify_retract,
             notify_sub,
-            notification_type: input.code()?,
-            send_last_published_item: input.code()?,
+            notification_type,
+            send_last_published_item,
+            language,
+            contact,
+            roster_groups_allowed,
+            subscribe,
+            item_expire,
+            publish_node_full,
+            presence_based_delivery,
+            purge_offline,
+            tempsub,
+            itemreply,
+            body_xslt,
+            dataform_xslt,
+            class,
+            history,
+        })
+    }
+}
+
+impl Encoded for SubscriptionOptions {
+    const WHAT: &'static str = "subscription options";
+    const VERSION: u8 = 1;
+
+    fn put(&self, out: &mut Vec<u8>) {
+        let Self {
+            deliver,
+            digest_millis,
+            expire,
+            include_body,
+            shows,
+            kind,
+            depth,
+        } = self;
+        put_flags(out, [*deliver, *include_body]);
+        put_maybe(out, *digest_millis, |out, millis| {
+            put_number(out, millis.into())
+        });
+        put_maybe(out, *expire, put_time);
+        put_maybe(out, *shows, |out, shows| out.push(shows.bits()));
+        out.push(kind.code());
+        out.push(depth.code());
+    }
+
+    fn take(input: &mut Reader<'_>) -> Option<Self> {
+        let [deliver, include_body] = input.flags()?;
+        Some(Self {
+            deliver,
+            include_body,
+            digest_millis: input.maybe(Reader::small)?,
+            expire: input.maybe(Reader::time)?,
+            shows: input.maybe(Reader::byte)?.map(Shows::from_bits),
+            kind: input.code()?,
+            depth: input.code()?,
         })
     }
 }
@@ -487,6 +647,25 @@ impl Encoded for NodeConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn reader(left: &[u8]) -> Reader<'_> {
+        Reader { left, version: 1 }
+    }
+
+    #[test]
+    fn a_node_configuration_of_the_first_version_has_the_defaults_of_what_came_later() {
+        let config = NodeConfig {
+            title: "t".into(),
+            max_items: 3,
+            ..NodeConfig::default()
+        };
+        let newest = config.encode();
+        // The fields of version 2 stand at the end; all of them are defaults here.
+        let mut first = newest[..newest.len() - 11].to_vec();
+        first[0] = 1;
+        assert_eq!(NodeConfig::decode(&first).unwrap(), config);
+        assert_eq!(NodeConfig::decode(&newest).unwrap(), config);
+    }
 
     #[test]
     fn numbers_of_every_size_come_back_and_longer_ones_are_refused() {
@@ -502,13 +681,13 @@ mod tests {
         ] {
             let mut out = Vec::new();
             put_number(&mut out, value);
-            let mut input = Reader(&out);
+            let mut input = reader(&out);
             assert_eq!(input.number(), Some(value));
-            assert!(input.0.is_empty());
+            assert!(input.left.is_empty());
         }
-        assert_eq!(Reader(&[0xff; 9]).number(), None);
+        assert_eq!(reader(&[0xff; 9]).number(), None);
         let too_long = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f];
-        assert_eq!(Reader(&too_long).number(), None);
+        assert_eq!(reader(&too_long).number(), None);
     }
 
     #[test]
@@ -529,6 +708,10 @@ mod tests {
         walk::<SendLastItem>();
         walk::<Affiliation>();
         walk::<SubscriptionState>();
+        walk::<NodeFull>();
+        walk::<ItemReply>();
+        walk::<SubscriptionType>();
+        walk::<SubscriptionDepth>();
     }
 
     #[test]

@@ -3,7 +3,10 @@
 use leveret_engine::{
     address::{BareJid, Jid},
     command::{PageInfo, PageRequest},
-    item::{Affiliation, NodeConfig, NodeRecord, NodeSubscription, SubscriptionState},
+    item::{
+        Affiliation, NodeConfig, NodeRecord, NodeSubscription, SubscriptionOptions,
+        SubscriptionState,
+    },
     node::{NodeAddress, NodeId},
     time::Timestamp,
 };
@@ -108,12 +111,19 @@ pub(super) fn put_subscription(
     at: &NodeAddress,
     subscription: &NodeSubscription,
 ) -> Result<(), Fault> {
-    let NodeSubscription { jid, subid, state } = subscription;
+    let NodeSubscription {
+        jid,
+        subid,
+        state,
+        options,
+    } = subscription;
     let (account, resource) = (jid.bare(), jid.resource());
+    let options = options.as_ref().map(|options| options.encode());
     if at.node.is_filter() {
         conn.prepare_cached(
-            "INSERT INTO filter (host, name, subid, account, resource, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT (host, name, subid) DO UPDATE SET account = ?4, resource = ?5, state = ?6",
+            "INSERT INTO filter (host, name, subid, account, resource, state, options)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT (host, name, subid) DO UPDATE SET account = ?4, resource = ?5, state = ?6, options = ?7",
         )?
         .execute(params![
             super::host(at),
@@ -121,14 +131,23 @@ pub(super) fn put_subscription(
             subid,
             account.as_str(),
             resource,
-            state.code()
+            state.code(),
+            options
         ])?;
     } else {
         conn.prepare_cached(
-            "INSERT INTO subscription (node, subid, account, resource, state) VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (node, subid) DO UPDATE SET account = ?3, resource = ?4, state = ?5",
+            "INSERT INTO subscription (node, subid, account, resource, state, options)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (node, subid) DO UPDATE SET account = ?3, resource = ?4, state = ?5, options = ?6",
         )?
-        .execute(params![expect(conn, at)?, subid, account.as_str(), resource, state.code()])?;
+        .execute(params![
+            expect(conn, at)?,
+            subid,
+            account.as_str(),
+            resource,
+            state.code(),
+            options
+        ])?;
     }
     Ok(())
 }
@@ -148,7 +167,7 @@ pub(super) fn remove_subscription(
     Ok(())
 }
 
-/// Reads subid, account, resource and state from four columns.
+/// Reads subid, account, resource, state and options from five columns.
 fn subscription(row: &Row<'_>, at: usize) -> Result<NodeSubscription, Fault> {
     let account = super::jid(row, at + 1)?;
     let resource: Option<Box<str>> = row.get(at + 2)?;
@@ -160,10 +179,18 @@ fn subscription(row: &Row<'_>, at: usize) -> Result<NodeSubscription, Fault> {
         None => account.into(),
     };
     let state = SubscriptionState::of_column(row.get(at + 3)?)?;
+    let options = row
+        .get_ref(at + 4)?
+        .as_blob_or_null()
+        .map_err(rusqlite::Error::from)?;
     Ok(NodeSubscription {
         jid,
         subid: row.get(at)?,
         state,
+        options: options
+            .map(SubscriptionOptions::decode)
+            .transpose()?
+            .map(Box::new),
     })
 }
 
@@ -180,7 +207,7 @@ pub(super) fn get(conn: &Connection, at: &NodeAddress) -> Result<Option<NodeReco
     let mut affiliations = conn
         .prepare_cached("SELECT jid, affiliation FROM affiliation WHERE node = ?1 ORDER BY jid")?;
     let mut subscriptions = conn.prepare_cached(
-        "SELECT subid, account, resource, state FROM subscription WHERE node = ?1 ORDER BY subid",
+        "SELECT subid, account, resource, state, options FROM subscription WHERE node = ?1 ORDER BY subid",
     )?;
     let config = row.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?;
     Ok(Some(NodeRecord {
@@ -211,7 +238,7 @@ pub(super) fn counts(conn: &Connection, at: &NodeAddress) -> Result<(u32, u32), 
 /// Every filter with its subscriptions.
 pub(super) fn filters(conn: &Connection) -> Result<Vec<(NodeAddress, NodeSubscription)>, Fault> {
     let mut statement = conn.prepare_cached(
-        "SELECT host, name, subid, account, resource, state FROM filter ORDER BY host, name, subid",
+        "SELECT host, name, subid, account, resource, state, options FROM filter ORDER BY host, name, subid",
     )?;
     super::collect(&mut statement.query(())?, |row| {
         let at = NodeAddress {
@@ -229,10 +256,10 @@ pub(super) fn subscriptions_of(
     account: &BareJid,
 ) -> Result<Vec<(NodeId, NodeSubscription)>, Fault> {
     let mut statement = conn.prepare_cached(
-        "SELECT name, subid, account, resource, state
+        "SELECT name, subid, account, resource, state, options
          FROM subscription CROSS JOIN node ON node.id = subscription.node WHERE account = ?2 AND host = ?1
          UNION ALL
-         SELECT name, subid, account, resource, state FROM filter WHERE account = ?2 AND host = ?1
+         SELECT name, subid, account, resource, state, options FROM filter WHERE account = ?2 AND host = ?1
          ORDER BY name, subid",
     )?;
     let host = host.map_or("", BareJid::as_str);

@@ -16,7 +16,7 @@ const APPLICATION_ID: i64 = 0x4c76_7274;
 pub(super) const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// Step n brings a database from version n to n + 1. Append only: what was released is never edited.
-const MIGRATIONS: &[&str] = &[V1];
+const MIGRATIONS: &[&str] = &[V1, V2];
 
 const V1: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -87,6 +87,12 @@ CREATE TABLE owed_item (
 CREATE UNIQUE INDEX owed_item_id ON owed_item (host, node, id);
 CREATE TABLE owed (account TEXT, seq INTEGER, PRIMARY KEY (account, seq)) STRICT, WITHOUT ROWID;
 CREATE INDEX owed_seq ON owed (seq);
+";
+
+const V2: &str = "
+-- NULL: all defaults.
+ALTER TABLE subscription ADD COLUMN options BLOB;
+ALTER TABLE filter ADD COLUMN options BLOB;
 ";
 
 /// Whether the database is one of ours that this program can use. Changes nothing.

@@ -21,9 +21,10 @@ use crate::{
         commit::{After, Deed},
         pipeline::Ask,
         stored::Asked,
+        world::World,
     },
     service::{
-        Decision, Directory as _, Notice,
+        Decision, Notice,
         accounts::{check_name, new_account},
         pubsub::Asker,
         roster::{self, Told},
@@ -211,12 +212,12 @@ impl Router {
     }
 
     fn as_superuser(&mut self, asker: &Asker, action: PubsubAction) -> Decision {
-        self.pubsub.handle(
-            asker,
-            PubsubRequest { host: None, action },
-            &mut self.directory,
-            self.now,
-        )
+        let request = PubsubRequest { host: None, action };
+        let mut world = World {
+            directory: &mut self.directory,
+            residency: &self.residency,
+        };
+        self.pubsub.handle(asker, request, &mut world, self.now)
     }
 
     pub(super) fn administer(&mut self, ask: Ask, request: AdminRequest) {

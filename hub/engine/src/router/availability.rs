@@ -20,7 +20,7 @@ use crate::{
         residency::Need,
     },
     service::{
-        AccountId, Delivery, Directory as _, Recipient,
+        AccountId, Delivery, Recipient,
         presence::{self, Announced, Directed},
         roster,
     },

@@ -18,7 +18,7 @@ use crate::{
     command::{SessionId, Transport},
     mailbox::Mailbox,
     router::pipeline::Pipeline,
-    service::{self, AccountId, presence::Availability},
+    service::{AccountId, presence::Availability},
     time::{Instant, Timestamp},
 };
 
@@ -132,7 +132,7 @@ impl Directory {
 
     /// Makes it a session of `jid`'s account.
     pub(super) fn bind(&mut self, id: SessionId, jid: FullJid) {
-        let account = service::Directory::account(self, &jid.bare());
+        let account = self.account(&jid.bare());
         if let Some(session) = self.get_mut(id) {
             session.jid = Some(jid);
             session.account = Some(account);
@@ -215,10 +215,9 @@ impl Directory {
     pub(super) const fn len(&self) -> usize {
         self.live
     }
-}
 
-impl service::Directory for Directory {
-    fn account(&mut self, jid: &BareJid) -> AccountId {
+    /// The account's index, made now if need be.
+    pub(super) fn account(&mut self, jid: &BareJid) -> AccountId {
         if let Some(account) = self.known(jid) {
             return account;
         }
@@ -235,7 +234,8 @@ impl service::Directory for Directory {
         account
     }
 
-    fn session(&self, jid: &FullJid) -> Option<SessionId> {
+    /// The session bound to a full address.
+    pub(super) fn session(&self, jid: &FullJid) -> Option<SessionId> {
         let account = self.known(&jid.bare())?;
         let mut sessions = self.sessions_of(account).iter().copied();
         sessions.find(|&id| {
@@ -248,7 +248,7 @@ impl service::Directory for Directory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{mailbox::MailboxBudget, service::Directory as _};
+    use crate::mailbox::MailboxBudget;
 
     #[test]
     fn a_stale_session_finds_nothing_and_its_place_is_used_again() {

@@ -19,6 +19,7 @@ use crate::{
         residency::Need,
         store_failed,
         stored::Asked,
+        world::World,
     },
     service::{Change, Decision, Notice, pubsub::Asker},
 };
@@ -290,10 +291,11 @@ impl Router {
     }
 
     fn decide(&mut self, ask: Ask, asker: &Asker, request: PubsubRequest) {
-        match self
-            .pubsub
-            .handle(asker, request, &mut self.directory, self.now)
-        {
+        let mut world = World {
+            directory: &mut self.directory,
+            residency: &self.residency,
+        };
+        match self.pubsub.handle(asker, request, &mut world, self.now) {
             Decision::Refuse(refusal) => self.refuse(ask, refusal),
             Decision::Answer(reply) => self.answer(ask, Ok(reply)),
             Decision::Read { query, then } => {

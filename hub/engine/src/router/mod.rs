@@ -28,6 +28,7 @@ mod stanzas;
 mod stored;
 #[cfg(test)]
 mod tests;
+mod world;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -59,7 +60,7 @@ use crate::{
 
 use self::{
     commit::Commits, cursor::Cursors, directory::Directory, fanout::Fanout, fanout::Post,
-    residency::Need, residency::Residency, stored::Asked,
+    residency::Need, residency::Residency, stored::Asked, world::World,
 };
 
 /// Nodes kept in memory; those beyond, first come first, wait on the disk until they are needed, unless a session is subscribed.
@@ -256,9 +257,13 @@ impl Router {
             .set_per_minute(limits.failed_logins_per_minute);
         self.limits = limits.clone();
         let subject = |jid: &BareJid| subject(&self.roles, jid);
+        let mut world = World {
+            directory: &mut self.directory,
+            residency: &self.residency,
+        };
         let changes = self
             .pubsub
-            .set_rules(access, classes, limits, &subject, &mut self.directory);
+            .set_rules(access, classes, limits, &subject, &mut world);
         for change in changes {
             self.change(change, None);
         }

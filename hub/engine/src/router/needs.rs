@@ -41,7 +41,7 @@ impl Router {
             (Command::Admin(request), _) => self.admin_needs(request),
             (Command::Pubsub(request), own) => {
                 let mut needs: Needs = own.into_iter().map(Need::Account).collect();
-                needs.extend(self.pubsub.missing(request).into_iter().map(Need::Node));
+                needs.extend(self.pubsub.wants(request).into_iter().map(Need::of_pubsub));
                 needs
             }
             (
@@ -103,7 +103,7 @@ impl Router {
                 host: None,
                 action: PubsubAction::NodeAffiliations { node: node.clone() },
             };
-            needs.extend(self.pubsub.missing(&request).into_iter().map(Need::Node));
+            needs.extend(self.pubsub.wants(&request).into_iter().map(Need::of_pubsub));
         }
         needs
     }

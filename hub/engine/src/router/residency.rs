@@ -12,6 +12,7 @@ use crate::{
     address::BareJid,
     effect::{AccountCounts, StoreOp, StoreQuery},
     node::{NodeAddress, NodeId},
+    service::pubsub::Wanted,
 };
 
 /// Accounts without a session that are kept in memory, with their rosters.
@@ -33,6 +34,14 @@ pub(super) enum Need {
 }
 
 impl Need {
+    /// What the pubsub service wants.
+    pub(super) fn of_pubsub(wanted: Wanted) -> Self {
+        match wanted {
+            Wanted::Node(at) => Self::Node(at),
+            Wanted::Roster(jid) => Self::Roster(jid),
+        }
+    }
+
     /// The question that brings it.
     pub(super) fn query(&self) -> StoreQuery {
         match self {

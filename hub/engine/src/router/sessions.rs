@@ -10,7 +10,7 @@ use crate::{
     event::{Event, What},
     refusal::{Reason, Refusal},
     router::{Router, availability::Farewell, commit::After, pipeline::Ask, stored::Asked},
-    service::{Directory as _, presence},
+    service::presence,
 };
 
 impl Router {

@@ -20,7 +20,7 @@ use crate::{
         Router, bounce, commit::After, fanout::Reach, pipeline::Ask, residency::Need, store_failed,
     },
     service::{
-        Directory as _, Recipient,
+        Recipient,
         inbox::{self, Addressee, Fate},
         roster,
     },

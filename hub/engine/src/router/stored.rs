@@ -15,6 +15,7 @@ use crate::{
         pipeline::Ask,
         residency::Need,
         store_failed, subject,
+        world::World,
     },
 };
 
@@ -181,7 +182,11 @@ impl Router {
         }
         match (&need, answer) {
             (Need::Boot, StoreAnswer::Boot { filters, owed }) => {
-                self.pubsub.boot(filters, owed, &mut self.directory);
+                let mut world = World {
+                    directory: &mut self.directory,
+                    residency: &self.residency,
+                };
+                self.pubsub.boot(filters, owed, &mut world);
                 self.booted = true;
             }
             (Need::Account(jid) | Need::Record(jid), StoreAnswer::Account(account, counts)) => {
@@ -232,7 +237,11 @@ impl Router {
             return;
         };
         let nodes: Vec<_> = list.into_iter().map(|(node, _)| node).collect();
-        for change in self.pubsub.judge(&subject, &nodes, &mut self.directory) {
+        let mut world = World {
+            directory: &mut self.directory,
+            residency: &self.residency,
+        };
+        for change in self.pubsub.judge(&subject, &nodes, &mut world) {
             self.change(change, None);
         }
     }
@@ -240,7 +249,11 @@ impl Router {
     /// Ends what the rules forbid among a node's subscriptions: they may be other rules than when it was last in memory (S13).
     fn recheck(&mut self, at: &NodeAddress) {
         let subject = |jid: &BareJid| subject(&self.roles, jid);
-        if let Some(change) = self.pubsub.recheck(at, &subject, &mut self.directory) {
+        let mut world = World {
+            directory: &mut self.directory,
+            residency: &self.residency,
+        };
+        if let Some(change) = self.pubsub.recheck(at, &subject, &mut world) {
             self.change(change, None);
         }
     }

@@ -42,12 +42,26 @@ pub struct Delivery {
     pub tag: Option<Arc<SubscriptionTag>>,
 }
 
-/// Lets a service turn addresses into recipients; the router's directory does it.
+/// What a service may know of the world outside it; the router answers.
 pub trait Directory {
     /// The account's index, made now if need be.
     fn account(&mut self, jid: &BareJid) -> AccountId;
     /// The session bound to a full address.
     fn session(&self, jid: &FullJid) -> Option<SessionId>;
+    /// What `owner`'s roster says of `contact`. Right only where the roster is in memory: services name those they need
+    /// before they are asked to decide.
+    fn acquaintance(&self, owner: &BareJid, contact: &BareJid) -> Acquaintance<'_>;
+}
+
+/// What an account's roster says of somebody (RFC 6121 §2.1.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Acquaintance<'a> {
+    /// They see the account's presence: a subscription `from` or `both`.
+    pub sees: bool,
+    /// The account sees theirs: `to` or `both`.
+    pub seen: bool,
+    /// The groups that the account has put them in.
+    pub groups: &'a [Box<str>],
 }
 
 /// An event and whom it is for.

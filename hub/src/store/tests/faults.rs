@@ -91,7 +91,7 @@ fn a_newer_database_is_left_alone() {
     drop(conn);
     assert_untouched(
         &dir,
-        "the database DIR/leveret.db was written by a newer leveret (schema 99; this one knows 1)",
+        "the database DIR/leveret.db was written by a newer leveret (schema 99; this one knows 2)",
     );
 }
 
@@ -111,7 +111,7 @@ fn a_newer_database_that_was_not_closed_is_left_alone_with_its_log() {
     assert!(!log.is_empty());
     assert_untouched(
         &dir,
-        "the database DIR/leveret.db was written by a newer leveret (schema 99; this one knows 1)",
+        "the database DIR/leveret.db was written by a newer leveret (schema 99; this one knows 2)",
     );
     assert_eq!(fs::read(dir.path().join("leveret.db-wal")).unwrap(), log);
 }

@@ -19,10 +19,10 @@ use leveret_engine::{
     credentials::{Credentials, ScramHash, ScramKey},
     effect::{Commit, StoreAnswer, StoreOp, StoreQuery, Urgency},
     item::{
-        AccessModel, Affiliation, Item, NodeConfig, NodeSubscription, PublishModel, SendLastItem,
-        SubscriptionState,
+        AccessModel, Affiliation, History, Item, ItemReply, NodeConfig, NodeFull, NodeSubscription,
+        PublishModel, SendLastItem, SubscriptionOptions, SubscriptionState,
     },
-    message::{Hints, Message, MessageKind},
+    message::{Hints, Message, MessageKind, Show},
     node::{ItemId, NodeAddress, NodeId},
     payload::Payload,
     time::Timestamp,
@@ -107,6 +107,24 @@ fn config() -> NodeConfig {
         notify_sub: false,
         notification_type: MessageKind::Headline,
         send_last_published_item: SendLastItem::OnSubAndPresence,
+        language: "de".into(),
+        contact: [bare("owner@localhost").into()].into(),
+        roster_groups_allowed: ["Family".into(), "Nurses".into()].into(),
+        subscribe: false,
+        item_expire: Some(86_400),
+        publish_node_full: NodeFull::Reject,
+        presence_based_delivery: true,
+        purge_offline: false,
+        tempsub: true,
+        itemreply: Some(ItemReply::Publisher),
+        body_xslt: "https://example.org/b.xsl".into(),
+        dataform_xslt: "".into(),
+        class: Some(Class::Alarm),
+        history: Some(History {
+            items: 1_000,
+            age_seconds: Some(3_600),
+            bytes: None,
+        }),
     }
 }
 
@@ -163,6 +181,7 @@ fn subscription(jid: &str, subid: &str) -> NodeSubscription {
         jid: Jid::parse(jid).unwrap(),
         subid: subid.into(),
         state: SubscriptionState::Subscribed,
+        options: None,
     }
 }
 

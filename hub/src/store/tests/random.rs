@@ -70,6 +70,17 @@ impl Random {
             jid: self.account().into(),
             subid: self.pick(&["s1", "s2", "s3"]).into(),
             state: self.pick(&[SubscriptionState::Pending, SubscriptionState::Subscribed]),
+            options: self.one_in(3).then(|| {
+                Box::new(SubscriptionOptions {
+                    deliver: self.one_in(2),
+                    digest_millis: self.one_in(2).then_some(1_000),
+                    expire: self.one_in(2).then(|| time(self.next() as i64)),
+                    shows: self
+                        .one_in(2)
+                        .then(|| [Show::Online, Show::Chat].into_iter().collect()),
+                    ..SubscriptionOptions::default()
+                })
+            }),
         };
         match self.one_in(3) {
             true => StoreOp::RemoveSubscription {

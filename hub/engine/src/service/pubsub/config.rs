@@ -4,7 +4,7 @@
 
 use crate::{
     command::Field,
-    item::{AccessModel, NodeConfig, PublishModel, SendLastItem},
+    item::{AccessModel, NodeConfig, NodeFull, PublishModel, SendLastItem},
     limits::Limits,
     message::MessageKind,
     refusal::{Detail, Reason, Refusal},
@@ -40,6 +40,20 @@ impl Default for NodeConfig {
             notify_sub: false,
             notification_type: MessageKind::Headline,
             send_last_published_item: SendLastItem::OnSub,
+            language: "".into(),
+            contact: Box::default(),
+            roster_groups_allowed: Box::default(),
+            subscribe: true,
+            item_expire: None,
+            publish_node_full: NodeFull::DiscardOldest,
+            presence_based_delivery: false,
+            purge_offline: false,
+            tempsub: false,
+            itemreply: None,
+            body_xslt: "".into(),
+            dataform_xslt: "".into(),
+            class: None,
+            history: None,
         }
     }
 }

@@ -218,6 +218,7 @@ mod tests {
             jid: Jid::parse(jid).unwrap(),
             subid: "s".into(),
             state: SubscriptionState::Subscribed,
+            options: None,
         }
     }
 

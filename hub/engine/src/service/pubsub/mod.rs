@@ -4,8 +4,8 @@
 //! and `roster`), XEP-0248 in the spirit of S17 only.
 //!
 //! Memory is changed at once and the world is told after the commit (S5): [`Pubsub::handle`] decides against committed
-//! plus pending state. What a decision needs of the store it never fetches itself: [`Pubsub::missing`] names the nodes,
-//! the router asks and hands them in by [`Pubsub::loaded`].
+//! plus pending state. What a decision needs of the store it never fetches itself: [`Pubsub::wants`] names it,
+//! the router asks and hands nodes in by [`Pubsub::loaded`].
 
 mod affiliation;
 mod config;
@@ -86,6 +86,15 @@ pub struct Asker {
     pub counts: AccountCounts,
 }
 
+/// Something that the service needs in memory before it can decide.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// A node.
+    Node(NodeAddress),
+    /// An account's roster, for [`Directory::acquaintance`].
+    Roster(BareJid),
+}
+
 /// What the service counts, for `status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PubsubStatus {
@@ -150,8 +159,9 @@ impl Pubsub {
         &self.service
     }
 
-    /// Nodes that must be in memory before [`handle`](Self::handle) may be called with this request; empty means go.
-    pub fn missing(&self, request: &PubsubRequest) -> SmallVec<[NodeAddress; 1]> {
+    /// What must be in memory before [`handle`](Self::handle) may be called with this request. Nodes are named only while
+    /// they are missing; rosters always, since the router knows which of them it has.
+    pub fn wants(&self, request: &PubsubRequest) -> SmallVec<[Wanted; 1]> {
         let mut missing = SmallVec::new();
         let Some(node) = node_of(&request.action).filter(|node| !node.is_filter()) else {
             return missing;
@@ -169,7 +179,7 @@ impl Pubsub {
             None => self.absent.contains(&at),
         };
         if !known {
-            missing.push(at);
+            missing.push(Wanted::Node(at));
         }
         missing
     }

@@ -229,6 +229,7 @@ impl Pubsub {
             jid,
             subid: self.ids.make(now).into(),
             state: SubscriptionState::Subscribed,
+            options: None,
         }
     }
 

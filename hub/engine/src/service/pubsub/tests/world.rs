@@ -20,8 +20,8 @@ use crate::{
     payload::Payload,
     refusal::{Detail, Reason, Refusal},
     service::{
-        AccountId, Decision, Directory, Recipient,
-        pubsub::{Asker, Pubsub, PubsubSettings},
+        AccountId, Acquaintance, Decision, Directory, Recipient,
+        pubsub::{Asker, Pubsub, PubsubSettings, Wanted},
     },
     time::{Instant, Now, Timestamp},
 };
@@ -40,6 +40,15 @@ pub(super) struct Heard {
 pub(super) struct Accounts {
     known: Vec<BareJid>,
     pub(super) online: Vec<FullJid>,
+    /// Owner and contact, and what the owner's roster says.
+    pub(super) contacts: BTreeMap<(BareJid, BareJid), Known>,
+}
+
+/// See [`Acquaintance`].
+pub(super) struct Known {
+    pub(super) sees: bool,
+    pub(super) seen: bool,
+    pub(super) groups: Vec<Box<str>>,
 }
 
 impl Directory for Accounts {
@@ -57,6 +66,15 @@ impl Directory for Accounts {
         Some(SessionId {
             index: at as u32,
             generation: 0,
+        })
+    }
+
+    fn acquaintance(&self, owner: &BareJid, contact: &BareJid) -> Acquaintance<'_> {
+        let contact = self.contacts.get(&(owner.clone(), contact.clone()));
+        contact.map_or_else(Acquaintance::default, |known| Acquaintance {
+            sees: known.sees,
+            seen: known.seen,
+            groups: &known.groups,
         })
     }
 }
@@ -111,12 +129,15 @@ impl World {
 
     pub(super) fn ask(&mut self, who: &Asker, action: PubsubAction) -> Result<Reply, Refusal> {
         let request = PubsubRequest { host: None, action };
-        for at in self.pubsub.missing(&request) {
-            let record = self.store.record(&at);
-            self.pubsub.loaded(at, record);
+        for wanted in self.pubsub.wants(&request) {
+            if let Wanted::Node(at) = wanted {
+                let record = self.store.record(&at);
+                self.pubsub.loaded(at, record);
+            }
         }
+        let is_node = |wanted: &Wanted| matches!(wanted, Wanted::Node(_));
         assert!(
-            self.pubsub.missing(&request).is_empty(),
+            !self.pubsub.wants(&request).iter().any(is_node),
             "what was loaded is not missing"
         );
         self.seconds += 1;

@@ -107,6 +107,7 @@ mod replies {
                     jid: Jid::parse("dev7@localhost").unwrap(),
                     subid: "s".into(),
                     state: SubscriptionState::Subscribed,
+                    options: None,
                 },
             )],
         };

@@ -1,0 +1,34 @@
+//! What services may know of the world outside them.
+
+use crate::{
+    address::{BareJid, FullJid},
+    command::SessionId,
+    router::{directory::Directory, residency::Residency},
+    service::{self, AccountId, Acquaintance, roster},
+};
+
+/// The router's shared state as a service sees it.
+pub(super) struct World<'a> {
+    pub(super) directory: &'a mut Directory,
+    pub(super) residency: &'a Residency,
+}
+
+impl service::Directory for World<'_> {
+    fn account(&mut self, jid: &BareJid) -> AccountId {
+        self.directory.account(jid)
+    }
+
+    fn session(&self, jid: &FullJid) -> Option<SessionId> {
+        self.directory.session(jid)
+    }
+
+    fn acquaintance(&self, owner: &BareJid, contact: &BareJid) -> Acquaintance<'_> {
+        let roster = self.residency.roster(owner);
+        let contact = roster.and_then(|roster| roster::find(roster, contact));
+        contact.map_or_else(Acquaintance::default, |contact| Acquaintance {
+            sees: contact.subscription.from(),
+            seen: contact.subscription.to(),
+            groups: &contact.groups,
+        })
+    }
+}
