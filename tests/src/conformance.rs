@@ -1,9 +1,11 @@
-//! Gathers the `Implements:` lines of the code into `docs/conformance.md`.
+//! Gathers the `Implements:` lines of the code, and its table of pubsub features, into `docs/conformance.md`.
 //!
 //! A line names documents, each with its version where it has one and the sections: `Implements: XEP-0198 1.6.3 §3,
 //! §4; RFC 6120 §8. Not: location hints (§5).` What stands in brackets belongs to the document before it.
 
 use std::{collections::BTreeMap, fmt::Write as _};
+
+use leveret_engine::xmpp::pubsub::{Feature, Offer, Place};
 
 use crate::source::Source;
 
@@ -222,9 +224,66 @@ pub fn page<'a>(files: impl IntoIterator<Item = &'a Source>) -> String {
     page
 }
 
+/// Which file has the test of this name.
+pub fn file_of_test<'a>(name: &str, files: &'a [Source]) -> Option<&'a Source> {
+    let head = format!("fn {name}(");
+    files.iter().find(|file| {
+        let mut before = file.text.split(&head);
+        let ends: Vec<_> = before.by_ref().collect();
+        let starts = ends.split_last().map_or(&[][..], |(_, starts)| starts);
+        starts
+            .iter()
+            .any(|text| text.trim_end().ends_with("#[test]"))
+    })
+}
+
+/// The part of the page that lists the features of XEP-0060, with the test that shows each.
+pub fn features(table: &[Feature], files: &[Source]) -> String {
+    let mut part = String::from(
+        "\n## XEP-0060 features\n\n\
+         The summary of XEP-0060 §11. What is there is announced by disco, and nothing else is.\n\n\
+         | feature | level | section | where | shown by, or why not |\n|---|---|---|---|---|\n",
+    );
+    for feature in table {
+        let name = feature
+            .var
+            .strip_prefix("http://jabber.org/protocol/pubsub#")
+            .unwrap_or(feature.var);
+        let (place, shown) = match feature.offer {
+            Offer::Tested(place, test) => {
+                let place = match place {
+                    Place::Service => "service",
+                    Place::Personal => "personal nodes",
+                    Place::Everywhere => "service, personal nodes",
+                };
+                let file = file_of_test(test, files).map_or("", |file| &file.path);
+                (place, format!("[`{test}`](../{file})"))
+            }
+            Offer::Not(why) => ("", why.to_owned()),
+        };
+        let (level, section) = (feature.level.name(), feature.section);
+        let _ = writeln!(
+            part,
+            "| `{name}` | {level} | {section} | {place} | {shown} |"
+        );
+    }
+    part
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_test_is_found_by_its_name_and_a_mere_function_is_none() {
+        let files = [Source {
+            path: "a.rs".into(),
+            text: "fn s1_a() {}\n#[test]\n    fn s1_b() {}\n".into(),
+        }];
+        assert!(file_of_test("s1_b", &files).is_some());
+        assert!(file_of_test("s1_a", &files).is_none());
+        assert!(file_of_test("s1", &files).is_none());
+    }
 
     fn claim(document: &str, version: Option<&str>, part: &str) -> Claim {
         Claim {

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use leveret_engine::xmpp::pubsub::{FEATURES, Offer};
 use leveret_tests::{conformance, source};
 
 #[test]
@@ -10,7 +11,8 @@ fn the_page_is_what_the_code_says() {
         .into_iter()
         .filter(|file| file.path.starts_with("hub/") && !file.is_test())
         .collect();
-    let page = conformance::page(&files);
+    let all = source::rust();
+    let page = conformance::page(&files) + &conformance::features(FEATURES, &all);
     let path = source::root().join("docs/conformance.md");
     if std::env::var_os("LEVERET_BLESS").is_some() {
         fs::write(&path, page).unwrap();
@@ -21,4 +23,18 @@ fn the_page_is_what_the_code_says() {
         written == page,
         "docs/conformance.md is stale: run `LEVERET_BLESS=1 cargo test -p leveret-tests --test conformance`"
     );
+}
+
+#[test]
+fn every_feature_is_shown_by_a_test_that_exists() {
+    let files = source::rust();
+    for feature in FEATURES {
+        if let Offer::Tested(_, test) = feature.offer {
+            assert!(
+                conformance::file_of_test(test, &files).is_some(),
+                "{}: there is no test {test}",
+                feature.var
+            );
+        }
+    }
 }

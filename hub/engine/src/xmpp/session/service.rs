@@ -31,7 +31,7 @@ pub(super) fn write_info(w: &mut Writer<'_>) {
     for feature in [ns::DISCO_INFO, ns::DISCO_ITEMS, ns::PING, ns::VERSION] {
         disco::write_feature(feature, w);
     }
-    for feature in pubsub::FEATURES {
+    for feature in pubsub::features_at(pubsub::Place::Service) {
         disco::write_feature(feature, w);
     }
     w.close("query");
