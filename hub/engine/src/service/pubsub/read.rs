@@ -56,9 +56,7 @@ impl Pubsub {
             return Ok(Decision::Read {
                 query: StoreQuery::ItemsById { at, ids },
                 then: Box::new(move |answer| match answer {
-                    StoreAnswer::Items { items, .. } if items.is_empty() => {
-                        Err(Reason::ItemNotFound.into())
-                    }
+                    // §6.5.8: those that are there, if any; that one is not is none of the errors of §6.5.9.
                     StoreAnswer::Items { items, .. } => Ok(reply(PubsubReply::Items {
                         node: id,
                         items: clip(items, End::Newest),
