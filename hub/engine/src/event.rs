@@ -100,6 +100,7 @@ pub struct Event {
     /// What happened.
     pub what: What,
     xmpp: OnceLock<Bytes>,
+    xmpp_body: OnceLock<Bytes>,
 }
 
 impl Event {
@@ -108,12 +109,19 @@ impl Event {
         Self {
             what,
             xmpp: OnceLock::new(),
+            xmpp_body: OnceLock::new(),
         }
     }
 
     /// The shared part of the XMPP form; `render` makes it the first time.
     pub fn xmpp(&self, render: impl FnOnce(&What) -> Bytes) -> &Bytes {
         self.xmpp.get_or_init(|| render(&self.what))
+    }
+
+    /// The text for people, as XMPP has it, for those of the receivers who want one (`pubsub#include_body`); `render` makes
+    /// it the first time.
+    pub fn xmpp_body(&self, render: impl FnOnce(&What) -> Bytes) -> &Bytes {
+        self.xmpp_body.get_or_init(|| render(&self.what))
     }
 
     /// The delivery class. Everything that is addressed to a person or program by name is `None`: never dropped, and a

@@ -208,18 +208,49 @@ pub enum SubscriptionDepth {
     All,
 }
 
-/// Presence states, as a set (`pubsub#show-values`).
+/// Presence states, as a set (`pubsub#show-values`). Absence is one of them only in [`ANY`](Self::ANY) and what is made of
+/// it: nobody can ask for it alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Shows(u8);
 
 impl Shows {
     /// All of them.
     pub const ALL: Self = Self(0b1_1111);
+    /// Whatever it is, and absence too.
+    pub const ANY: Self = Self(0b11_1111);
+    /// None of them.
+    pub const NONE: Self = Self(0);
+
+    /// Every single state, absence last.
+    pub const fn each() -> [Self; 6] {
+        [Self(1), Self(2), Self(4), Self(8), Self(16), Self(32)]
+    }
 
     /// Whether it holds `show`.
     pub const fn contains(self, show: Show) -> bool {
         self.0 & (1 << show as u8) != 0
     }
+
+    /// Whether it holds what somebody shows; `None` is absent.
+    pub const fn includes(self, show: Option<Show>) -> bool {
+        match show {
+            Some(show) => self.contains(show),
+            None => self.0 & Self::ABSENT != 0,
+        }
+    }
+
+    /// What either holds.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether it holds all that `other` holds.
+    pub const fn covers(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    const ABSENT: u8 = 0b10_0000;
 
     /// As a number that never changes, for the store.
     pub const fn bits(self) -> u8 {

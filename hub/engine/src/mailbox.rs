@@ -41,13 +41,18 @@ pub enum Addressed {
     Full,
 }
 
-/// Through which subscriptions a node's event reached its receiver; shared by all events of that subscription.
+/// Through which subscriptions a node's event reached its receiver, and what these ask of each delivery; shared by all
+/// events of that subscription.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SubscriptionTag {
     /// Identifiers to name in the notification (XEP-0060 §12.20): filled only where the receiver has several.
     pub subids: Vec<Box<str>>,
     /// The filter that matched: the SHIM `Collection` header (S17).
     pub collection: Option<Filter>,
+    /// `pubsub#include_body`: the message has a text for people, too.
+    pub body: bool,
+    /// `pubsub#digest_frequency`: deliveries are held back and come together, at most once in so many milliseconds.
+    pub digest_millis: Option<u32>,
 }
 
 /// One thing to be written to the session's peer, or done by the session.

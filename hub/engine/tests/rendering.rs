@@ -157,6 +157,7 @@ fn s23_a_notification_shares_its_event_and_adds_its_own_envelope() {
     let tag = Arc::new(SubscriptionTag {
         subids: vec!["s1".into()],
         collection: None,
+        ..SubscriptionTag::default()
     });
     assert_eq!(
         deliver(Addressed::Full, Some(tag), Some(STAMP)),

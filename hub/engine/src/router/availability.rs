@@ -112,10 +112,7 @@ impl Router {
         to.extend(self.watchers(account));
         let to = to
             .into_iter()
-            .map(|account| Delivery {
-                to: Recipient::Account(account),
-                tag: None,
-            })
+            .map(|account| Delivery::plain(Recipient::Account(account)))
             .collect();
         let job = Job {
             event: Arc::clone(event),
@@ -223,7 +220,7 @@ impl Router {
         }
         let job = Job {
             event: Arc::clone(event),
-            to: [Delivery { to, tag: None }].into(),
+            to: [Delivery::plain(to)].into(),
             reach,
             delay: None,
             by: None,

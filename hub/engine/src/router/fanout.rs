@@ -14,6 +14,7 @@ use crate::{
     class::Class,
     command::{EndReason, SessionId},
     event::Event,
+    item::Shows,
     limits::{FANOUT_SLICE, FANOUTS_PER_SESSION_MAX},
     mailbox::{Addressed, Entry, Pushed},
     node::NodeAddress,
@@ -270,6 +271,14 @@ fn deliver(
     directory: &Directory,
     post: &mut Post,
 ) {
+    // Nearly all take it whatever they show: no second look-up for them.
+    let shown = || {
+        let session = directory.get(id);
+        session.is_some_and(|session| delivery.shows.includes(session.availability.show()))
+    };
+    if delivery.shows != Shows::ANY && !shown() {
+        return;
+    }
     post.deliveries += 1;
     let entry = Entry::Event {
         event: Arc::clone(&job.event),

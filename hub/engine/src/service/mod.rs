@@ -15,6 +15,7 @@ use crate::{
     command::{Reply, SessionId},
     effect::{StoreAnswer, StoreOp, StoreQuery, Urgency},
     event::Event,
+    item::Shows,
     mailbox::SubscriptionTag,
     refusal::Refusal,
     time::Timestamp,
@@ -40,6 +41,19 @@ pub struct Delivery {
     pub to: Recipient,
     /// Through which subscriptions, if the notification must say so.
     pub tag: Option<Arc<SubscriptionTag>>,
+    /// Only sessions that show one of these get it (`pubsub#show-values`).
+    pub shows: Shows,
+}
+
+impl Delivery {
+    /// One without conditions, of which there is nothing to say.
+    pub const fn plain(to: Recipient) -> Self {
+        Self {
+            to,
+            tag: None,
+            shows: Shows::ANY,
+        }
+    }
 }
 
 /// What a service may know of the world outside it; the router answers.

@@ -7,7 +7,7 @@ use std::{collections::HashSet, sync::Arc};
 use crate::{
     address::{BareJid, FullJid, Jid},
     event::{Event, What},
-    message::{Presence, PresenceKind},
+    message::{Presence, PresenceKind, Show},
     time::Timestamp,
 };
 
@@ -53,6 +53,14 @@ impl Availability {
         match &self.current.as_ref()?.what {
             What::Presence(presence) => Some(presence.kind),
             _ => None,
+        }
+    }
+
+    /// What it shows, while available.
+    pub fn show(&self) -> Option<Show> {
+        match self.kind()? {
+            PresenceKind::Available { show, .. } => Some(show),
+            PresenceKind::Unavailable | PresenceKind::Error => None,
         }
     }
 

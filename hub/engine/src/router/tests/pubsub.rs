@@ -401,10 +401,7 @@ fn s7_a_node_with_an_alarm_goes_first() {
     let over = world.open();
     world.ask(over, Command::Detach(EndReason::LinkLost));
     // The one that listens comes last, after two slices of others.
-    let one = |to| Delivery {
-        to: Recipient::Session(to),
-        tag: None,
-    };
+    let one = |to| Delivery::plain(Recipient::Session(to));
     let mut to = vec![one(over); FANOUT_SLICE * 2];
     to.push(one(listener));
     for (name, class) in [("weather", Class::Event), ("fire", Class::Alarm)] {
@@ -462,14 +459,7 @@ fn s6_who_publishes_faster_than_it_is_delivered_is_congested_until_half_is_throu
             kind: MessageKind::Headline,
             change: NodeChange::Purged,
         }))),
-        to: vec![
-            Delivery {
-                to: Recipient::Session(over),
-                tag: None,
-            };
-            FANOUT_SLICE + 1
-        ]
-        .into(),
+        to: vec![Delivery::plain(Recipient::Session(over)); FANOUT_SLICE + 1].into(),
         reach: Reach::Reachable,
         delay: None,
         by: None,

@@ -76,6 +76,7 @@ impl Interest {
                 tag: Arc::new(SubscriptionTag {
                     subids: Vec::new(),
                     collection: Some(filter.clone()),
+                    ..SubscriptionTag::default()
                 }),
                 subscriptions: BTreeMap::new(),
             })

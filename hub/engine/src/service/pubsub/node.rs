@@ -343,7 +343,10 @@ impl Node {
             };
             if let Some(to) = to {
                 let tag = through.tag();
-                deliveries.push(Delivery { to, tag });
+                deliveries.push(Delivery {
+                    tag,
+                    ..Delivery::plain(to)
+                });
             }
         }
         Audience {
@@ -381,6 +384,7 @@ impl Through<'_> {
         Some(Arc::new(SubscriptionTag {
             subids: self.subids.iter().map(|&subid| subid.into()).collect(),
             collection: self.filter.map(|(filter, _)| filter.clone()),
+            ..SubscriptionTag::default()
         }))
     }
 }

@@ -322,7 +322,7 @@ pub(super) fn recipient(jid: &Jid, directory: &mut dyn Directory) -> Option<Reci
 }
 
 pub(super) fn alone(to: Recipient) -> Arc<[Delivery]> {
-    Arc::new([Delivery { to, tag: None }])
+    Arc::new([Delivery::plain(to)])
 }
 
 /// `pubsub#notify_sub`: owners hear of subscriptions that come, change and go.
@@ -335,10 +335,9 @@ fn to_owners(
     if !node.config.notify_sub || !node.config.deliver_notifications {
         return None;
     }
-    let owners = node.owners().map(|owner| Delivery {
-        to: Recipient::Account(directory.account(owner)),
-        tag: None,
-    });
+    let owners = node
+        .owners()
+        .map(|owner| Delivery::plain(Recipient::Account(directory.account(owner))));
     let to: Arc<[Delivery]> = owners.collect();
     Some(notice(
         at,

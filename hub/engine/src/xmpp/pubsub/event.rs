@@ -90,8 +90,14 @@ fn write_change(event: &NodeEvent, w: &mut Writer<'_>) {
 }
 
 /// The headers of one delivery: through which subscriptions it came, if that must be said (§12.20, S17).
-pub fn render_headers(tag: &SubscriptionTag, out: &mut Vec<u8>) {
-    if tag.collection.is_none() && tag.subids.is_empty() {
+pub fn render_headers(tag: &SubscriptionTag, change: &NodeChange, out: &mut Vec<u8>) {
+    // §12.20: identifiers only with what may differ from subscription to subscription.
+    let of_items = matches!(
+        change,
+        NodeChange::Published { .. } | NodeChange::Retracted(_)
+    );
+    let subids = if of_items { &*tag.subids } else { &[] };
+    if tag.collection.is_none() && subids.is_empty() {
         return;
     }
     let mut w = Writer::new(out);
@@ -100,7 +106,7 @@ pub fn render_headers(tag: &SubscriptionTag, out: &mut Vec<u8>) {
         w.open("header").attr("name", "Collection");
         w.text(filter.as_str()).close("header");
     }
-    for subid in &tag.subids {
+    for subid in subids {
         w.open("header").attr("name", "SubID");
         w.text(subid).close("header");
     }

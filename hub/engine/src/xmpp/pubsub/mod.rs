@@ -3,6 +3,7 @@
 //! Implements: XEP-0060 1.30, its syntax as far as `service::pubsub` has the use cases; XEP-0131 1.2 for the headers
 //! `SubID` and `Collection` (XEP-0060 §12.20, XEP-0248 §6).
 
+mod body;
 mod event;
 mod features;
 mod form;
@@ -13,6 +14,7 @@ mod request;
 mod tests;
 
 pub use self::{
+    body::render_body,
     event::{render_event, render_headers},
     features::{FEATURES, Feature, Level, Offer, Place, features_at},
     form::{write_config, write_meta_data},

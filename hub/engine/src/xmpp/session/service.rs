@@ -99,7 +99,10 @@ pub(super) fn write_event(
     out.push(b'\'');
     out.extend_from_slice(event.xmpp(|_| render_shared(node, &around.shared.service)));
     if let Some(tag) = tag {
-        pubsub::render_headers(tag, out);
+        if tag.body {
+            out.extend_from_slice(event.xmpp_body(|_| pubsub::render_body(&node.change)));
+        }
+        pubsub::render_headers(tag, &node.change, out);
     }
     if let Some((by, at)) = delay {
         write_delay(by, at, &mut Writer::new(out));

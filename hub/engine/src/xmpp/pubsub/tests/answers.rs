@@ -305,17 +305,22 @@ mod notifications {
     #[test]
     fn s12_20_headers_name_the_subscriptions_and_the_filter() {
         let mut out = Vec::new();
-        render_headers(&SubscriptionTag::default(), &mut out);
+        let items = NodeChange::Retracted(Vec::new());
+        render_headers(&SubscriptionTag::default(), &items, &mut out);
         assert!(out.is_empty());
         let tag = SubscriptionTag {
             subids: vec!["1".into(), "2".into()],
             collection: Some(Filter::parse("a/#").unwrap()),
+            ..SubscriptionTag::default()
         };
-        render_headers(&tag, &mut out);
+        render_headers(&tag, &items, &mut out);
         assert_eq!(
             well_formed(&out),
             "<headers xmlns='http://jabber.org/protocol/shim'><header name='Collection'>a/#</header>\
              <header name='SubID'>1</header><header name='SubID'>2</header></headers>"
         );
+        out.clear();
+        render_headers(&tag, &NodeChange::Purged, &mut out);
+        assert!(!well_formed(&out).contains("SubID"));
     }
 }
