@@ -399,6 +399,7 @@ pub struct RouterStatus {
     pub accounts: u64,
     pub nodes: u64,
     pub nodes_resident: usize,
+    pub node_cache_bytes: usize,
     pub items_published: u64,
     pub deliveries: u64,
     pub messages: u64,

@@ -113,7 +113,7 @@ pub struct History {
 }
 
 /// A node's configuration. The fields, their names in forms and their defaults are those of XEP-0060 §16.4.4.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct NodeConfig {
     /// `pubsub#title`.
     pub title: Box<str>,

@@ -44,6 +44,8 @@ pub struct Limits {
     pub mailbox_bytes: usize,
     /// Bytes in all mailboxes together.
     pub mailbox_memory: usize,
+    /// What nodes in memory may weigh together, in bytes; others wait in the store.
+    pub node_cache: usize,
     /// Silence after which the hub pings a session; the same again without answer ends it.
     pub ping: Duration,
     /// Contacts of one roster.
@@ -72,6 +74,7 @@ impl Default for Limits {
             mailbox_events: 1_000,
             mailbox_bytes: 1_048_576,
             mailbox_memory: 128 << 20,
+            node_cache: 64 << 20,
             ping: Duration::from_secs(120),
             roster_items: 10_000,
             subscriptions_per_account: 10_000,

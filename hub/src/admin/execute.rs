@@ -248,6 +248,7 @@ impl Executor {
             accounts: router.accounts,
             nodes: router.nodes,
             nodes_resident: router.nodes_resident,
+            node_cache_bytes: router.node_cache_bytes,
             items_published: router.items_published,
             deliveries: router.deliveries,
             messages: router.messages,

@@ -207,6 +207,9 @@ pub struct Status {
     pub accounts: u64,
     pub nodes: u64,
     pub nodes_resident: usize,
+    /// What the nodes in memory take, in bytes.
+    #[serde(default)]
+    pub node_cache_bytes: usize,
     pub items_published: u64,
     pub deliveries: u64,
     pub messages: u64,

@@ -57,7 +57,12 @@ fn show(status: Status) {
     row("accounts", status.accounts.to_string());
     row(
         "nodes",
-        format!("{} ({} in memory)", status.nodes, status.nodes_resident),
+        format!(
+            "{} ({} in memory, {})",
+            status.nodes,
+            status.nodes_resident,
+            print::bytes(status.node_cache_bytes as u64)
+        ),
     );
     if status.running {
         row("items published", status.items_published.to_string());

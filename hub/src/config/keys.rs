@@ -339,8 +339,10 @@ pub(super) const KEYS: &[Key] = &[
         "Events that may wait for one session. When full, the delivery class decides what gives way."),
     limit!(bytes mailbox_bytes, 20_000, 1 << 30, number,
         "Bytes that may wait for one session. At least twice `stanza_bytes`."),
-    limit!(bytes mailbox_memory, 1 << 20, MAILBOX_MEMORY_MAX, |bytes| render_bytes(bytes as u64),
+    limit!(bytes mailbox_memory, 1 << 20, MEMORY_MAX, |bytes| render_bytes(bytes as u64),
         "Bytes that may wait for all sessions together. At least `mailbox_bytes`."),
+    limit!(bytes node_cache, 64 << 10, MEMORY_MAX, |bytes| render_bytes(bytes as u64),
+        "Bytes that nodes in memory may take, with their subscriptions and last items. Nodes beyond it, those not used lately, wait in the store until they are used again."),
     Key {
         section: "limits",
         name: "ping_seconds",
@@ -381,7 +383,7 @@ pub(super) const FLUSH: Form = Form::Span {
 };
 
 /// 64 GiB, or what a smaller machine can address.
-const MAILBOX_MEMORY_MAX: u64 = if usize::BITS >= 64 { 64 << 30 } else { 1 << 30 };
+const MEMORY_MAX: u64 = if usize::BITS >= 64 { 64 << 30 } else { 1 << 30 };
 
 fn number(number: usize) -> String {
     number.to_string()

@@ -309,7 +309,7 @@ impl Router {
                         StoreOp::RemoveSubscription { .. } | StoreOp::RemoveNode { .. }
                     )
                 }) {
-                    self.residency.forget_facts(&asker.subject.jid);
+                    self.residency.drifted(&asker.subject.jid, &self.limits);
                 }
                 self.change(*change, Some(ask));
             }
@@ -349,12 +349,16 @@ impl Router {
             return;
         }
         for op in &ops {
-            self.residency.note(op);
+            self.residency.note(op, &self.limits);
         }
         // A new node comes with its owner; without one it is a new configuration.
         for pair in ops.windows(2) {
-            if let [StoreOp::PutNode { at, .. }, StoreOp::PutAffiliation { .. }] = pair {
-                self.nodes.push_back(at.clone());
+            if let [
+                StoreOp::PutNode { creator, .. },
+                StoreOp::PutAffiliation { .. },
+            ] = pair
+            {
+                self.residency.note_new_node(creator, &self.limits);
             }
         }
         if let Some(ask) = &after.ask {

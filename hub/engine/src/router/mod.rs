@@ -30,13 +30,7 @@ mod stored;
 mod tests;
 mod world;
 
-use std::{
-    collections::{HashMap, VecDeque},
-    net::IpAddr,
-    sync::Arc,
-    task::Waker,
-    time::Duration,
-};
+use std::{collections::HashMap, net::IpAddr, sync::Arc, task::Waker, time::Duration};
 
 use sha2::{Digest, Sha256};
 
@@ -49,7 +43,6 @@ use crate::{
     effect::StoreRequest,
     limits::Limits,
     mailbox::{Entry, Mailbox, MailboxBudget},
-    node::NodeAddress,
     refusal::{Reason, Refusal},
     service::{
         login_throttle::{LoginThrottle, RegistrationRate},
@@ -63,8 +56,6 @@ use self::{
     residency::Need, residency::Residency, stored::Asked, world::World,
 };
 
-/// Nodes kept in memory; those beyond, first come first, wait on the disk until they are needed, unless a session is subscribed.
-const NODES_RESIDENT_MAX: usize = 65_536;
 /// After how long the store is asked again for what cannot be done without: the start, and who is to hear farewells.
 const STORE_RETRY: Duration = Duration::from_secs(1);
 /// Tells a connection that stopped reading to look again whether it may; continuing it does nothing.
@@ -122,9 +113,6 @@ pub struct Router {
     stopping: bool,
     /// The roles of accounts that have been here: by them the rules are held against stored subscriptions (S13).
     roles: HashMap<BareJid, Role>,
-    /// Nodes in memory, those that came first in front.
-    nodes: VecDeque<NodeAddress>,
-    nodes_max: usize,
     counts: RouterStatus,
     /// The time of the entry that is being handled.
     now: Now,
@@ -168,8 +156,6 @@ impl Router {
             started: None,
             stopping: false,
             roles: HashMap::new(),
-            nodes: VecDeque::new(),
-            nodes_max: NODES_RESIDENT_MAX,
             counts: RouterStatus::default(),
             now: Now::default(),
         };
@@ -276,6 +262,7 @@ impl Router {
         let administrations = self.directory.all().filter(|(_, session)| session.operator);
         RouterStatus {
             nodes_resident: pubsub.nodes_resident,
+            node_cache_bytes: pubsub.node_cache_bytes,
             items_published: pubsub.items_published,
             // The administration that asks is nobody's session.
             sessions: self.directory.len() - administrations.count(),
@@ -306,18 +293,9 @@ impl Router {
         while let Some(id) = self.post.gone.pop() {
             self.detach(id, EndReason::Overflow);
         }
-        while self.nodes.len() > self.nodes_max
-            && let Some(at) = self.nodes.pop_front()
-        {
-            // One that something of this moment needs comes back, or is still there at the next turn. One that is gone
-            // already is forgotten here too, or what was deleted would pile up.
-            if self.pubsub.is_resident(&at)
-                && (self.commits.is_under_way(&at) || !self.pubsub.evict(&at))
-            {
-                self.nodes.push_back(at);
-                break;
-            }
-        }
+        let (commits, residency) = (&self.commits, &self.residency);
+        self.pubsub
+            .make_room(&|at| commits.is_under_way(at) || residency.is_pinned(at));
         let directory = &self.directory;
         self.residency.trim(directory.accounts_here(), |jid| {
             !directory.sessions(jid).is_empty()

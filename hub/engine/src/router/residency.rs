@@ -11,12 +11,15 @@ use crate::{
     account::{Account, LastSeen, Role, Roster},
     address::BareJid,
     effect::{AccountCounts, StoreOp, StoreQuery},
+    limits::Limits,
     node::{NodeAddress, NodeId},
     service::pubsub::Wanted,
 };
 
 /// Accounts without a session that are kept in memory, with their rosters.
 pub(super) const ABSENT_ACCOUNTS_MAX: usize = 2_048;
+/// Which part of an account's nodes and subscriptions may be counted wrongly before they are counted again.
+const DRIFT_PART: u32 = 64;
 
 /// Something that must be in memory before a command runs.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -74,6 +77,8 @@ pub(super) struct Facts {
     pub(super) enabled: bool,
     pub(super) last_seen: Option<Box<LastSeen>>,
     pub(super) counts: AccountCounts,
+    /// Changes of nodes and subscriptions since the store counted them that may have changed the counts less than is noted.
+    pub(super) drift: u32,
 }
 
 #[derive(Debug, Default)]
@@ -91,6 +96,8 @@ struct Resident {
 #[derive(Default)]
 pub(super) struct Residency {
     residents: HashMap<BareJid, Resident>,
+    /// Nodes that parked commands wait for, and how many.
+    nodes: HashMap<NodeAddress, u32>,
     /// Loads under way.
     loading: HashSet<Need>,
     /// Loads that were overtaken by a commit.
@@ -138,18 +145,36 @@ impl Residency {
 
     /// Keeps what is loaded until it was used.
     pub(super) fn pin(&mut self, needs: &[Need]) {
-        for jid in needs.iter().filter_map(Need::account) {
-            self.residents.entry(jid.clone()).or_default().pins += 1;
+        for need in needs {
+            if let Some(jid) = need.account() {
+                self.residents.entry(jid.clone()).or_default().pins += 1;
+            } else if let Need::Node(at) = need {
+                *self.nodes.entry(at.clone()).or_default() += 1;
+            }
         }
     }
 
     /// The reverse.
     pub(super) fn unpin(&mut self, needs: &[Need]) {
-        for jid in needs.iter().filter_map(Need::account) {
-            if let Some(resident) = self.residents.get_mut(jid) {
-                resident.pins = resident.pins.saturating_sub(1);
+        for need in needs {
+            if let Some(jid) = need.account() {
+                if let Some(resident) = self.residents.get_mut(jid) {
+                    resident.pins = resident.pins.saturating_sub(1);
+                }
+            } else if let Need::Node(at) = need
+                && let Some(pins) = self.nodes.get_mut(at)
+            {
+                *pins -= 1;
+                if *pins == 0 {
+                    self.nodes.remove(at);
+                }
             }
         }
+    }
+
+    /// Whether a parked command waits for the node.
+    pub(super) fn is_pinned(&self, at: &NodeAddress) -> bool {
+        self.nodes.contains_key(at)
     }
 
     /// An account came from the store, or is about to be written to it.
@@ -165,6 +190,7 @@ impl Residency {
             enabled: account.enabled,
             last_seen: account.last_seen.clone().map(Box::new),
             counts,
+            drift: 0,
         }));
         resident.record = account;
     }
@@ -235,7 +261,7 @@ impl Residency {
     }
 
     /// Counts what a commit that is being handed over will change; what it changes beyond counts is asked anew.
-    pub(super) fn note(&mut self, op: &StoreOp) {
+    pub(super) fn note(&mut self, op: &StoreOp, limits: &Limits) {
         match op {
             StoreOp::PutOwed { account, .. } => self.count(account, |counts| {
                 counts.owed = counts.owed.saturating_add(1)
@@ -249,12 +275,49 @@ impl Residency {
                 });
             }
             StoreOp::LastSeen { account, .. } => self.overtake(account),
-            StoreOp::PutNode { creator, .. } => self.forget_facts(creator),
-            StoreOp::PutAffiliation { jid, .. } => self.forget_facts(jid),
             StoreOp::PutSubscription { subscription, .. } => {
-                self.forget_facts(&subscription.jid.bare())
+                let account = subscription.jid.bare();
+                self.count(&account, |counts| {
+                    counts.subscriptions = counts.subscriptions.saturating_add(1);
+                });
+                // It may have been there before, set otherwise.
+                self.drifted(&account, limits);
             }
             _ => {}
+        }
+    }
+
+    /// The account has made a node.
+    pub(super) fn note_new_node(&mut self, creator: &BareJid, limits: &Limits) {
+        self.count(creator, |counts| {
+            counts.nodes = counts.nodes.saturating_add(1);
+        });
+        self.recount_where_it_matters(creator, limits);
+    }
+
+    /// How many nodes or subscriptions the account has may be less by one than is noted.
+    pub(super) fn drifted(&mut self, jid: &BareJid, limits: &Limits) {
+        self.overtake(jid);
+        if let Some(facts) = self.facts_mut(jid) {
+            facts.drift += 1;
+        }
+        self.recount_where_it_matters(jid, limits);
+    }
+
+    /// The store is asked to count again only once that matters: its count takes as long as there are many, and an account that
+    /// makes or deletes a million nodes would have them counted a million times.
+    fn recount_where_it_matters(&mut self, jid: &BareJid, limits: &Limits) {
+        let Some(&Facts { drift, counts, .. }) = self.facts(jid) else {
+            return;
+        };
+        let is_full = |count: u32, bound: usize| {
+            usize::try_from(count).is_ok_and(|count| count.saturating_add(1) >= bound)
+        };
+        let matters = drift > counts.nodes.max(counts.subscriptions) / DRIFT_PART
+            || is_full(counts.nodes, limits.nodes_per_account)
+            || is_full(counts.subscriptions, limits.subscriptions_per_account);
+        if drift > 0 && matters {
+            self.forget_facts(jid);
         }
     }
 
@@ -338,6 +401,57 @@ impl Residency {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        credentials::{Credentials, Derivation, Password},
+        service::accounts::new_account,
+        time::Timestamp,
+    };
+
+    #[test]
+    fn what_an_account_has_is_counted_again_only_where_that_matters() {
+        let limits = Limits {
+            nodes_per_account: 10_000,
+            ..Limits::default()
+        };
+        let mut residency = Residency::default();
+        let jid = BareJid::parse("dev7@localhost").unwrap();
+        let has = |nodes, residency: &mut Residency| {
+            let keys = Credentials::derive(
+                &Password::prepare("secret").unwrap(),
+                &Derivation::with_salts([1; 16], [2; 16]),
+            );
+            let account = new_account(jid.clone(), Role::Device, keys, Timestamp::default());
+            let counts = AccountCounts {
+                nodes,
+                ..AccountCounts::default()
+            };
+            residency.put_account(&jid, Some(account), counts);
+        };
+        has(6_400, &mut residency);
+        for _ in 0..100 {
+            residency.note_new_node(&jid, &limits);
+            residency.drifted(&jid, &limits);
+        }
+        assert_eq!(residency.facts(&jid).unwrap().counts.nodes, 6_500);
+        residency.drifted(&jid, &limits);
+        assert!(residency.facts(&jid).is_some(), "within a 64th");
+        residency.drifted(&jid, &limits);
+        assert!(residency.facts(&jid).is_none());
+        has(9_998, &mut residency);
+        residency.drifted(&jid, &limits);
+        assert!(residency.facts(&jid).is_some());
+        residency.note_new_node(&jid, &limits);
+        assert!(
+            residency.facts(&jid).is_none(),
+            "the next is refused or not: it is counted"
+        );
+        has(10_000, &mut residency);
+        residency.drifted(&jid, &limits);
+        assert!(
+            residency.facts(&jid).is_none(),
+            "one was deleted and makes room"
+        );
+    }
 
     #[test]
     fn accounts_whose_sessions_left_together_are_forgotten_together() {

@@ -211,13 +211,8 @@ impl Router {
             }
             (Need::Node(at), StoreAnswer::Node(record)) => {
                 let at: NodeAddress = at.clone();
-                // A name that no node has is not kept here: there are as many of those as anybody likes to ask for.
-                let comes = record.is_some() && !self.pubsub.is_resident(&at);
                 self.pubsub.loaded(at.clone(), record.map(|record| *record));
                 self.recheck(&at);
-                if comes {
-                    self.nodes.push_back(at);
-                }
             }
             // An answer to another question is a fault of the store.
             _ => {

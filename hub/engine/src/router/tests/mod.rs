@@ -20,6 +20,7 @@ use crate::{
     credentials::{Credentials, Derivation, Password},
     event::{Event, What},
     message::{Handshake, Hints, Iq, IqKind, Message, MessageKind, Presence, PresenceKind, Show},
+    node::NodeAddress,
     time::Timestamp,
 };
 
@@ -127,6 +128,25 @@ impl World {
     fn pass(&mut self, secs: u64) {
         self.now.mono = self.now.mono + Duration::from_secs(secs);
         self.now.wall = Timestamp::from_micros(self.now.wall.micros() + secs as i64 * 1_000_000);
+    }
+
+    /// New bounds, as by a SIGHUP.
+    fn limit(&mut self, change: impl FnOnce(&mut Limits)) {
+        let mut settings = settings();
+        change(&mut settings.limits);
+        self.router.reload(
+            settings.limits,
+            settings.access,
+            settings.classes,
+            settings.registration,
+            self.now,
+        );
+        self.settle();
+    }
+
+    /// A node leaves memory.
+    fn evict(&mut self, at: &NodeAddress) {
+        self.router.pubsub.unload(at);
     }
 
     fn account(&mut self, name: &str) {

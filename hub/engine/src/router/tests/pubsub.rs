@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     access::{Action, Rule, Who},
     class::Class,
-    command::{Field, NewItem, PageRequest, PubsubAction, PubsubRequest},
+    command::{Field, NewItem, PageRequest, PubsubAction, PubsubReply, PubsubRequest},
     event::{NodeChange, NodeEvent},
     item::Item,
     limits::{FANOUT_SLICE, FANOUTS_PER_SESSION_MAX},
@@ -62,7 +62,7 @@ fn fleet() -> (World, SessionId, SessionId) {
 #[test]
 fn names_that_no_node_has_and_new_configurations_leave_nothing_behind() {
     let (mut world, device, _) = fleet();
-    let before = world.router.nodes.len();
+    let mut before = None;
     for n in 0..500 {
         let items = PubsubAction::Items {
             node: node(&format!("devices/dev7/none-{n}")),
@@ -81,8 +81,10 @@ fn names_that_no_node_has_and_new_configurations_leave_nothing_behind() {
             config: vec![title],
         };
         world.request(device, ask_pubsub(configure)).unwrap();
+        let status = world.router.status();
+        let now = (status.nodes_resident, status.node_cache_bytes);
+        assert_eq!(*before.get_or_insert(now), now);
     }
-    assert_eq!(world.router.nodes.len(), before);
 }
 
 #[test]
@@ -312,7 +314,7 @@ fn s13_new_rules_end_the_subscriptions_that_they_forbid() {
 fn s13_new_rules_hold_for_nodes_that_were_not_in_memory_too() {
     let (mut world, device, operator) = fleet();
     let at = NodeAddress::of_service(node("devices/dev7/log"));
-    assert!(world.router.pubsub.evict(&at));
+    world.evict(&at);
     let settings = settings();
     world.router.reload(
         settings.limits,
@@ -366,31 +368,67 @@ fn s13_rules_hold_for_subscriptions_of_an_earlier_life_of_the_hub() {
 #[test]
 fn nodes_beyond_the_bound_wait_on_the_disk_and_come_back_when_they_are_needed() {
     let (mut world, device, operator) = fleet();
-    world.router.nodes_max = 3;
+    let one = world.router.status().node_cache_bytes;
+    world.limit(|limits| limits.node_cache = 3 * one);
     for n in 0..10 {
         world
             .request(device, publish(&format!("devices/dev7/n{n}"), 0))
             .unwrap();
     }
-    assert!(world.router.status().nodes_resident <= 3);
+    assert!(world.router.status().node_cache_bytes <= 3 * one);
     world.hear(operator);
     world.ask(device, publish("devices/dev7/log", 1));
     assert_eq!(world.hear(operator), ["node devices/dev7/log"]);
-    assert!(world.router.status().nodes_resident <= 3);
-    for n in 0..10 {
-        let delete = PubsubAction::Delete {
-            node: node(&format!("devices/dev7/n{n}")),
-            redirect: None,
-        };
-        world.request(device, ask_pubsub(delete)).unwrap();
-    }
+    assert!(world.router.status().node_cache_bytes <= 3 * one);
+}
+
+#[test]
+fn s18_a_node_that_sessions_are_subscribed_to_leaves_memory_and_they_hear_of_it_still() {
+    let (mut world, device, operator) = fleet();
     world
-        .request(device, publish("devices/dev7/other", 0))
+        .request(
+            operator,
+            subscribe("devices/dev7/log", "op@localhost/console"),
+        )
         .unwrap();
-    assert!(
-        world.router.nodes.len() <= 3,
-        "what was deleted is not counted for ever"
+    let at = NodeAddress::of_service(node("devices/dev7/log"));
+    world.evict(&at);
+    let own = ask_pubsub(PubsubAction::Subscriptions { node: None });
+    let Ok(Reply::Pubsub(reply)) = world.request(operator, own) else {
+        panic!("subscriptions are told");
+    };
+    let PubsubReply::Subscriptions { list, .. } = *reply else {
+        panic!("{reply:?}");
+    };
+    assert_eq!(list.len(), 2, "the session's and the account's");
+    world.hush(&[device, operator]);
+    world.ask(device, publish("devices/dev7/log", 1));
+    assert_eq!(world.hear(operator).len(), 2);
+    world.evict(&at);
+    world.ask(operator, Command::Detach(EndReason::LinkLost));
+    let operator = world.online("op", "console", 0);
+    world.hush(&[device, operator]);
+    world.ask(device, publish("devices/dev7/log", 2));
+    assert_eq!(
+        world.hear(operator).len(),
+        1,
+        "the session's has ended with it"
     );
+}
+
+#[test]
+fn an_account_with_more_nodes_than_memory_holds_is_removed_with_all_of_them() {
+    let (mut world, device, operator) = fleet();
+    for n in 0..30 {
+        world
+            .request(device, publish(&format!("devices/dev7/n{n}"), 0))
+            .unwrap();
+    }
+    world.limit(|limits| limits.node_cache = 1);
+    world.ask(operator, Command::Detach(EndReason::Farewell));
+    world.request(device, Command::Unregister).unwrap();
+    assert_eq!(world.router.status().nodes_resident, 0);
+    assert!(!world.store.has_node("devices/dev7/n7"));
 }
 
 #[test]

@@ -105,6 +105,10 @@ impl FakeStore {
         self.accounts.insert(jid.clone(), account);
     }
 
+    pub(super) fn has_node(&self, name: &str) -> bool {
+        self.nodes.keys().any(|at| at.node.as_str() == name)
+    }
+
     pub(super) fn has_account(&self, jid: &BareJid) -> bool {
         self.accounts.contains_key(jid)
     }

@@ -3,7 +3,7 @@
 use crate::{
     command::{Field, PubsubReply, Reply},
     effect::StoreOp,
-    item::Affiliation,
+    item::{Affiliation, NodeConfig},
     node::{NodeAddress, NodeId},
     refusal::{Detail, Reason, Refusal},
     service::Decision,
@@ -83,7 +83,7 @@ pub(super) fn creation(at: &NodeAddress, node: &Node) -> Vec<StoreOp> {
     vec![
         StoreOp::PutNode {
             at: at.clone(),
-            config: Box::new(node.config.clone()),
+            config: Box::new(NodeConfig::clone(&node.config)),
             creator: node.creator.clone(),
             created: node.created,
         },

@@ -8,7 +8,7 @@ use crate::{
     command::{Field, PubsubReply},
     effect::StoreOp,
     event::NodeChange,
-    item::AccessModel,
+    item::{AccessModel, NodeConfig},
     node::{NodeAddress, NodeId},
     refusal::{Detail, Reason, Refusal},
     service::{Decision, Directory},
@@ -37,7 +37,7 @@ impl Pubsub {
         self.managed(who, &id)?;
         let (at, node) = self.existing(&id)?;
         Ok(answer(PubsubReply::Config {
-            config: Box::new(node.config.clone()),
+            config: Box::new(NodeConfig::clone(&node.config)),
             node: Some(at.node),
         }))
     }
@@ -53,9 +53,9 @@ impl Pubsub {
         let Some(node) = self.nodes.get_mut(&at) else {
             return Err(Reason::ItemNotFound.into());
         };
-        let mut config = node.config.clone();
+        let mut config = NodeConfig::clone(&node.config);
         config::apply(&mut config, fields, &self.limits, Unknown::Ignore)?;
-        if config == node.config {
+        if config == *node.config {
             // Nothing to store and nothing to tell; a cancelled form (§8.2.5.1) comes here too.
             return Ok(Decision::Answer(crate::command::Reply::Done));
         }
@@ -69,7 +69,7 @@ impl Pubsub {
         node.set_config(config);
         let mut configured = change(vec![StoreOp::PutNode {
             at: at.clone(),
-            config: Box::new(node.config.clone()),
+            config: Box::new(NodeConfig::clone(&node.config)),
             creator: node.creator.clone(),
             created: node.created,
         }]);
@@ -89,7 +89,8 @@ impl Pubsub {
         if node.config.notify_config && node.config.deliver_notifications {
             // §8.2.6: the configuration itself goes along where payloads do.
             let payload = node.config.deliver_payloads;
-            let told = NodeChange::Configured(payload.then(|| Box::new(node.config.clone())));
+            let told =
+                NodeChange::Configured(payload.then(|| Box::new(NodeConfig::clone(&node.config))));
             let audience = node.audience(
                 &at.node,
                 &self.interest,

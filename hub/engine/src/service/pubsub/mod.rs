@@ -8,7 +8,9 @@
 //! the router asks and hands nodes in by [`Pubsub::loaded`].
 
 mod affiliation;
+mod cache;
 mod config;
+mod configs;
 mod create;
 mod ids;
 mod interest;
@@ -49,7 +51,7 @@ use crate::{
     time::Now,
 };
 
-use self::{ids::Ids, interest::Interest, node::Node, owed::Owed};
+use self::{cache::Cache, ids::Ids, interest::Interest, node::Node, owed::Owed};
 
 pub use self::config::{DEFAULT_ITEMS, ENVELOPE_BYTES};
 
@@ -100,6 +102,8 @@ pub enum Wanted {
 pub struct PubsubStatus {
     /// Nodes in memory.
     pub nodes_resident: usize,
+    /// What they weigh, in bytes.
+    pub node_cache_bytes: usize,
     /// Subscriptions of filters.
     pub filters: usize,
     /// Items accepted since the start.
@@ -118,14 +122,14 @@ pub struct Pubsub {
     classes: ClassRules,
     limits: Limits,
     ids: Ids,
-    nodes: HashMap<NodeAddress, Node>,
+    nodes: Cache,
     /// Names of which the store said that no node has them.
     absent: HashSet<NodeAddress>,
     interest: Interest,
     owed: Owed,
     /// Where full addresses are subscribed (S18): nodes and filters.
     sessions: HashMap<FullJid, BTreeSet<NodeAddress>>,
-    /// Subscriptions of full addresses of nodes whose memory was dropped after a failed commit; they exist nowhere else.
+    /// Subscriptions of full addresses of nodes that are not in memory now; they exist nowhere else.
     stranded: HashMap<NodeAddress, Vec<NodeSubscription>>,
     /// Filter subscriptions removed lately, should the commit fail: filters are read at the start only.
     undo: VecDeque<(NodeAddress, NodeSubscription)>,
@@ -138,11 +142,11 @@ impl Pubsub {
     pub fn new(settings: PubsubSettings) -> Self {
         Self {
             service: settings.service,
+            nodes: Cache::new(settings.limits.node_cache),
             rules: Arc::new(settings.access),
             classes: settings.classes,
             limits: settings.limits,
             ids: Ids::new(settings.id_secret),
-            nodes: HashMap::new(),
             absent: HashSet::new(),
             interest: Interest::default(),
             owed: Owed::default(),
@@ -228,8 +232,8 @@ impl Pubsub {
         let decision = self
             .decide(who, request.action, directory, now)
             .unwrap_or_else(Decision::Refuse);
-        if let Some(node) = used.and_then(|at| self.nodes.get_mut(&at)) {
-            node.last.shed();
+        if let Some(at) = used {
+            self.nodes.settle(&at);
         }
         decision
     }
@@ -294,6 +298,7 @@ impl Pubsub {
     pub fn status(&self) -> PubsubStatus {
         PubsubStatus {
             nodes_resident: self.nodes.len(),
+            node_cache_bytes: self.nodes.bytes(),
             filters: self.interest.len(),
             items_published: self.items_published,
             alarms_owed: self.owed.total(),

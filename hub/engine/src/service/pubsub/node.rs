@@ -32,7 +32,8 @@ const RETRACTIONS_REMEMBERED: usize = 64;
 /// A node.
 #[derive(Debug)]
 pub(super) struct Node {
-    pub(super) config: NodeConfig,
+    /// Shared with all nodes that are set alike (see [`Configs`](super::configs::Configs)).
+    pub(super) config: Arc<NodeConfig>,
     pub(super) creator: BareJid,
     pub(super) created: Timestamp,
     /// Everybody with an affiliation other than none; in order, so that what follows from it is the same in every run.
@@ -156,7 +157,7 @@ pub(super) struct Audience {
 impl Node {
     pub(super) fn new(config: NodeConfig, creator: BareJid, created: Timestamp) -> Self {
         Self {
-            config,
+            config: Arc::new(config),
             affiliations: [(creator.clone(), Affiliation::Owner)].into(),
             creator,
             created,
@@ -170,7 +171,7 @@ impl Node {
     pub(super) fn from_record(record: NodeRecord) -> Self {
         let key = |subscription: NodeSubscription| (subscription.jid.clone(), subscription);
         Self {
-            config: record.config,
+            config: Arc::new(record.config),
             creator: record.creator,
             created: record.created,
             affiliations: record.affiliations.into_iter().collect(),
@@ -196,7 +197,7 @@ impl Node {
 
     pub(super) fn set_config(&mut self, config: NodeConfig) {
         self.audience = None;
-        self.config = config;
+        self.config = Arc::new(config);
     }
 
     pub(super) fn owners(&self) -> impl Iterator<Item = &BareJid> {
@@ -276,9 +277,25 @@ impl Node {
         gone
     }
 
-    /// Whether the node may leave memory: full addresses are subscribed nowhere else.
-    pub(super) fn is_evictable(&self) -> bool {
-        self.subscriptions.keys().all(Jid::is_bare)
+    /// About how many bytes it owns beyond itself; from lengths alone, since it is asked after every request.
+    pub(super) fn weight(&self) -> usize {
+        /// An address with its text and its place in a tree.
+        const ADDRESS: usize = 96;
+        const SUBSCRIPTION: usize = 2 * ADDRESS + size_of::<NodeSubscription>();
+        const RAISE: usize = 256;
+        let last = self.last.item().map_or(0, |item| {
+            let payload = item.payload.as_ref();
+            size_of::<Item>() + ADDRESS + payload.map_or(0, |payload| payload.bytes.len())
+        });
+        let audience = self.audience.as_ref().map_or(0, |(_, audience)| {
+            audience.deliveries.len() * size_of::<Delivery>()
+                + audience.accounts.len() * size_of::<BareJid>()
+        });
+        self.affiliations.len() * ADDRESS
+            + self.subscriptions.len() * SUBSCRIPTION
+            + self.raised.len() * RAISE
+            + last
+            + audience
     }
 
     /// Who hears of this node now; resolved anew only if something changed since. `built` counts that.

@@ -6,7 +6,7 @@ use crate::{
     access::{Action, Verdict},
     command::{PageRequest, PubsubReply, Reply},
     effect::{StoreAnswer, StoreQuery},
-    item::{Affiliation, Item, NodeSubscription},
+    item::{Affiliation, Item, NodeConfig, NodeSubscription},
     node::{ItemId, NodeId},
     refusal::{Detail, Reason, Refusal},
     service::Decision,
@@ -140,8 +140,11 @@ impl Pubsub {
             .into_iter()
             .flatten()
             .flat_map(|at| {
+                let waiting = self.stranded.get(at).into_iter().flatten();
+                let waiting = waiting.filter(|one| one.jid == *full).cloned();
                 let places = self.places(&at.node, full).into_iter();
-                places.map(|(_, one)| (at.node.clone(), one))
+                let all = places.map(|(_, one)| one).chain(waiting);
+                all.map(|one| (at.node.clone(), one)).collect::<Vec<_>>()
             })
             .collect();
         Ok(Decision::Read {
@@ -197,7 +200,7 @@ impl Pubsub {
     pub(super) fn describe(&self, who: &Asker, id: NodeId) -> Result<Decision, Refusal> {
         Rights::new(&self.rules, who).not_denied(Action::Subscribe, &id)?;
         let (at, node) = self.existing(&id)?;
-        let config = Box::new(node.config.clone());
+        let config = Box::new(NodeConfig::clone(&node.config));
         let (creator, created) = (node.creator.clone(), node.created);
         let owners = node.owners().cloned().collect();
         let of_sessions = node

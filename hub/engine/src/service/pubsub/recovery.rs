@@ -152,6 +152,7 @@ impl Pubsub {
     ) -> Vec<Change> {
         self.rules = access.into();
         self.classes = classes;
+        self.nodes.set_bytes_max(limits.node_cache);
         self.limits = limits;
         self.interest.invalidate();
         let mut changes = self.end_forbidden_filters(roles, directory);
@@ -248,24 +249,8 @@ impl Pubsub {
         self.nodes.contains_key(at)
     }
 
-    /// Drops a node from memory if nothing lives there alone; whether a commit of it is under way is the caller's to know. True
-    /// if it is not there any more, or was not before.
-    pub fn evict(&mut self, at: &NodeAddress) -> bool {
-        let may = self.nodes.get(at).is_none_or(|node| node.is_evictable());
-        if may {
-            self.nodes.remove(at);
-        }
-        may
-    }
-
     fn forget(&mut self, at: &NodeAddress) {
         self.absent.remove(at);
-        if let Some(node) = self.nodes.remove(at) {
-            let of_sessions = node.subscriptions().filter(|one| !one.jid.is_bare());
-            let of_sessions: Vec<_> = of_sessions.cloned().collect();
-            if !of_sessions.is_empty() {
-                self.stranded.insert(at.clone(), of_sessions);
-            }
-        }
+        self.unload(at);
     }
 }

@@ -396,17 +396,20 @@ mod s18_subscribers {
     }
 
     #[test]
-    fn a_node_with_sessions_stays_resident_and_another_may_go() {
+    fn a_session_stays_subscribed_while_its_node_is_not_in_memory() {
         let (mut world, dev7) = (World::new(), device("dev7"));
         world.create(&dev7, "free/a", &[]);
         let at = crate::node::NodeAddress::of_service(node("free/a"));
         world
             .subscribe(&dev7, "free/a", "dev7@localhost/x")
             .unwrap();
-        assert!(!world.pubsub.evict(&at));
-        world.pubsub.session_ended(&dev7.jid);
-        assert!(world.pubsub.evict(&at));
+        world.pubsub.unload(&at);
         world.publish(&dev7, "free/a", "1").unwrap();
+        assert_eq!(world.heard(), ["dev7@localhost/x: item 1"]);
+        world.pubsub.unload(&at);
+        world.pubsub.session_ended(&dev7.jid);
+        world.publish(&dev7, "free/a", "2").unwrap();
+        assert!(world.heard().is_empty());
     }
 }
 
