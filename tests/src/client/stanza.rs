@@ -16,14 +16,44 @@ fn pubsub(kind: &str, id: &str, to: &str, owner: bool, body: &str) -> String {
 
 /// Makes a node (XEP-0060 §8.1) with these options.
 pub fn create(id: &str, service: &str, node: &str, options: &[(&str, &str)]) -> String {
+    let form = node_config(options);
+    let body = format!(
+        "<create node='{}'/><configure>{form}</configure>",
+        escaped(node)
+    );
+    pubsub("set", id, service, false, &body)
+}
+
+fn node_config(options: &[(&str, &str)]) -> String {
     let fields: String = options
         .iter()
         .map(|(name, value)| format!("<field var='{name}'><value>{value}</value></field>"))
         .collect();
+    format!(
+        "<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' type='hidden'>\
+         <value>http://jabber.org/protocol/pubsub#node_config</value></field>{fields}</x>"
+    )
+}
+
+/// Sets a node otherwise (XEP-0060 §8.2).
+pub fn configure(id: &str, service: &str, node: &str, options: &[(&str, &str)]) -> String {
+    let form = node_config(options);
+    let body = format!("<configure node='{}'>{form}</configure>", escaped(node));
+    pubsub("set", id, service, true, &body)
+}
+
+/// Removes all items of a node (XEP-0060 §8.5).
+pub fn purge(id: &str, service: &str, node: &str) -> String {
+    let body = format!("<purge node='{}'/>", escaped(node));
+    pubsub("set", id, service, true, &body)
+}
+
+/// Takes an item back (XEP-0060 §7.2).
+pub fn retract(id: &str, service: &str, node: &str, item: &str) -> String {
     let body = format!(
-        "<create node='{}'/><configure><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' type='hidden'>\
-         <value>http://jabber.org/protocol/pubsub#node_config</value></field>{fields}</x></configure>",
-        escaped(node)
+        "<retract node='{}'><item id='{}'/></retract>",
+        escaped(node),
+        escaped(item)
     );
     pubsub("set", id, service, false, &body)
 }
@@ -48,6 +78,16 @@ pub fn publish(id: &str, service: &str, node: &str, item: &str, reading: u64) ->
 pub fn subscribe(id: &str, service: &str, node: &str, jid: &str) -> String {
     let body = format!(
         "<subscribe node='{}' jid='{}'/>",
+        escaped(node),
+        escaped(jid)
+    );
+    pubsub("set", id, service, false, &body)
+}
+
+/// Ends a subscription (XEP-0060 §6.2).
+pub fn unsubscribe(id: &str, service: &str, node: &str, jid: &str) -> String {
+    let body = format!(
+        "<unsubscribe node='{}' jid='{}'/>",
         escaped(node),
         escaped(jid)
     );

@@ -6,6 +6,7 @@ use super::{
     World,
     ledger::{Ending, Ledger, Read, Session},
     person,
+    upheaval::{BOARD, TENT},
 };
 
 /// How long a word may be on its way before it counts as handed over, in microseconds: wires, a busy disk, a session
@@ -31,6 +32,10 @@ pub fn judge(world: &World) -> Faults {
     }
     for index in 0..world.people.len() {
         the_newest_state_wins(ledger, &world.state_of(index), &mut faults);
+    }
+    the_board_is_what_was_made_of_it(ledger, &mut faults);
+    for node in [BOARD, TENT] {
+        no_two_sessions_disagree(ledger, node, &mut faults);
     }
     messages_arrive(ledger, &mut faults);
     contacts_see_the_truth(world, &mut faults);
@@ -218,6 +223,64 @@ fn the_newest_state_wins(ledger: &Ledger, node: &str, faults: &mut Faults) {
                 session.jid
             ));
         }
+    }
+}
+
+/// What is on the board was put there and not taken back, each item once; and whoever is here since before it was
+/// published was told of it, whatever became of the node or the item meanwhile.
+fn the_board_is_what_was_made_of_it(ledger: &Ledger, faults: &mut Faults) {
+    let found = last_reading(ledger, BOARD, faults);
+    let distinct: BTreeSet<_> = found.iter().copied().collect();
+    if distinct.len() != found.len() {
+        faults.push(format!("{BOARD}: an item is there twice: {found:?}"));
+    }
+    for number in &found {
+        if ledger.published[*number].refused.is_some() {
+            faults.push(format!(
+                "{BOARD}: publish {number} was refused and is there"
+            ));
+        }
+    }
+    for retracted in ledger.retracted.iter().filter(|it| it.answered) {
+        if distinct.contains(&retracted.publish) {
+            faults.push(format!(
+                "{BOARD}: it was taken back and is there: {retracted:?}"
+            ));
+        }
+    }
+    for session in ledger.sessions.iter().flatten() {
+        let (Some(ready), None) = (session.ready, session.ended) else {
+            continue;
+        };
+        let told = session.told.get(BOARD).map_or(&[][..], Vec::as_slice);
+        for (number, publish) in ledger.published.iter().enumerate() {
+            let due = publish.node == BOARD && publish.answered.is_some() && publish.sent > ready;
+            if due && !told.contains(&number) {
+                faults.push(format!("{}: {BOARD}: not told of {number}", session.jid));
+            }
+        }
+    }
+}
+
+/// No session is told of an item twice, and no two of them in different orders.
+fn no_two_sessions_disagree(ledger: &Ledger, node: &str, faults: &mut Faults) {
+    let mut orders: Vec<(&str, BTreeMap<usize, usize>)> = Vec::new();
+    for session in ledger.sessions.iter().flatten() {
+        let told = session.told.get(node).map_or(&[][..], Vec::as_slice);
+        let places: BTreeMap<_, _> = told.iter().enumerate().map(|(at, it)| (*it, at)).collect();
+        if places.len() != told.len() {
+            faults.push(format!("{}: {node}: told twice: {told:?}", session.jid));
+        }
+        for (other, order) in &orders {
+            let both: Vec<_> = told.iter().filter_map(|it| order.get(it)).collect();
+            if !both.is_sorted() {
+                faults.push(format!(
+                    "{} and {other}: {node}: told {told:?}",
+                    session.jid
+                ));
+            }
+        }
+        orders.push((&session.jid, places));
     }
 }
 

@@ -34,6 +34,17 @@ pub struct Said {
     pub bounced: bool,
 }
 
+/// One item taken back.
+#[derive(Debug, Clone)]
+pub struct Retracted {
+    /// Which publish.
+    pub publish: usize,
+    /// When the question was sent.
+    pub sent: u64,
+    /// Whether the hub said that it is done.
+    pub answered: bool,
+}
+
 /// One reading of all items of a node.
 #[derive(Debug, Clone)]
 pub struct Read {
@@ -88,6 +99,8 @@ pub struct Ledger {
     pub said: Vec<Said>,
     /// In order.
     pub reads: Vec<Read>,
+    /// In order.
+    pub retracted: Vec<Retracted>,
     /// By person, in order.
     pub sessions: Vec<Vec<Session>>,
     /// When the hub crashed.

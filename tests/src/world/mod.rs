@@ -14,6 +14,7 @@ pub mod hub;
 pub mod ledger;
 pub mod link;
 pub mod person;
+pub mod upheaval;
 
 use std::sync::OnceLock;
 
@@ -33,6 +34,7 @@ use hub::{Hub, LinkId, now_of};
 use ledger::Ledger;
 use link::{Arrival, Pipe, Weather};
 use person::Person;
+use upheaval::{BOARD, TENT};
 
 /// The domain of every world.
 pub const DOMAIN: &str = "world.example";
@@ -126,10 +128,15 @@ impl World {
             let one = [("pubsub#max_items", "1"), ("pubsub#persist_items", "true")];
             self.people[person].chore(|id| stanza::create(id, SERVICE, &node, &one));
         }
+        for node in [BOARD, TENT] {
+            self.people[0].chore(|id| stanza::create(id, SERVICE, node, &all));
+        }
         self.run_for(5 * SECOND);
         let mut nodes = self.logs();
+        nodes.push(BOARD.into());
         nodes.extend((0..self.people.len()).map(|person| self.state_of(person)));
         for person in 0..self.people.len() {
+            self.people[person].join();
             for node in &nodes {
                 let jid = person::bare(person);
                 self.people[person].chore(|id| stanza::subscribe(id, SERVICE, node, &jid));
@@ -208,6 +215,7 @@ impl World {
                 self.people[person].say(other, self.now, &mut self.ledger);
             }
             let mut nodes = self.logs();
+            nodes.push(BOARD.into());
             nodes.extend((0..self.people.len()).map(|person| self.state_of(person)));
             for node in nodes {
                 self.people[person].read(&node, self.now, &mut self.ledger);
@@ -436,7 +444,8 @@ impl World {
         let logs = self.logs();
         let (now, ledger) = (self.now, &mut self.ledger);
         match self.chance.between(0, 99) {
-            0..40 => {
+            0..15 => self.people[index].upheave(now, &mut self.chance, ledger),
+            15..40 => {
                 let node = &logs[self.chance.index(logs.len())];
                 for _ in 0..self.chance.between(1, 3) {
                     self.people[index].publish(node, now, ledger);

@@ -9,6 +9,7 @@ use super::{
     chance::Chance,
     hub::LinkId,
     ledger::{Ending, Ledger, Published, Read, Said, Session},
+    upheaval::{BOARD, Seat, TENT},
 };
 
 /// Items asked for at a time: small, so that reading takes several pages.
@@ -16,10 +17,15 @@ const PAGE_ITEMS: u32 = 20;
 
 /// What a query was for.
 #[derive(Debug)]
-enum Asked {
+pub(super) enum Asked {
     Publish(usize),
     Page(usize),
     Chore,
+    /// Something that others may have made impossible.
+    Attempt,
+    Join,
+    Leave,
+    Retract(usize),
 }
 
 /// See the module.
@@ -38,6 +44,9 @@ pub struct Person {
     asked: HashMap<String, Asked>,
     saying_goodbye: bool,
     sign_ins: u64,
+    /// The time of what is being heard.
+    pub(super) now: u64,
+    pub(super) seat: Seat,
 }
 
 /// The localpart of a person.
@@ -73,6 +82,8 @@ impl Person {
             asked: HashMap::new(),
             saying_goodbye: false,
             sign_ins: 0,
+            now: 0,
+            seat: Seat::default(),
         }
     }
 
@@ -96,6 +107,7 @@ impl Person {
         self.comeback = None;
         self.saying_goodbye = false;
         self.asked.clear();
+        self.seat = Seat::default();
     }
 
     /// Whether there is a client, in whatever state.
@@ -132,6 +144,7 @@ impl Person {
             self.complain(ledger, &why);
             return;
         }
+        self.now = now;
         while let Some(event) = self.client.as_mut().and_then(Client::next_event) {
             match event {
                 Event::Bound(jid) => self.bound(jid, now, ledger),
@@ -192,7 +205,7 @@ impl Person {
         self.send(&stanza::presence(""));
     }
 
-    fn ask(&mut self, query: impl FnOnce(&str) -> String, asked: Asked) {
+    pub(super) fn ask(&mut self, query: impl FnOnce(&str) -> String, asked: Asked) {
         if let Some(client) = &mut self.client {
             let id = client.fresh_id();
             client.send(&query(&id));
@@ -339,10 +352,24 @@ impl Person {
             return;
         }
         let Some(items) = stanza.at(&["event", "items"]) else {
-            return self.complain(ledger, &format!("{stanza:?}"));
+            let event = stanza.child("event");
+            if !event.is_some_and(|event| self.hear_upheaval(event, ledger)) {
+                self.complain(ledger, &format!("{stanza:?}"));
+            }
+            return;
         };
+        let node = items.attribute("node");
+        if node == TENT && self.is_outside() {
+            self.complain(ledger, &format!("told outside of {stanza:?}"));
+        }
+        if node == TENT && stanza.child("delay").is_some() {
+            // Who comes anew is shown the last item, and may have been told of it before.
+            return;
+        }
         for item in &items.children {
-            let node = items.attribute("node");
+            if item.name == "retract" && node == BOARD {
+                continue;
+            }
             match (number_of(item, node, ledger), ledger.session(self.index)) {
                 (Some(number), Some(session)) => {
                     session.told.entry(node.into()).or_default().push(number);
@@ -369,6 +396,12 @@ impl Person {
             Some(Asked::Page(number)) if ok => self.turn_page(number, stanza, ledger),
             Some(Asked::Chore) if ok => {}
             Some(Asked::Page(_) | Asked::Chore) if ledger.excuses(condition(stanza)) => {}
+            Some(asked @ (Asked::Attempt | Asked::Join | Asked::Leave | Asked::Retract(_))) => {
+                let refused = (!ok).then(|| condition(stanza));
+                if !self.upheaved(&asked, refused, ledger) {
+                    self.complain(ledger, &format!("{asked:?} refused: {stanza:?}"));
+                }
+            }
             Some(asked) => self.complain(ledger, &format!("{asked:?} refused: {stanza:?}")),
         }
     }
