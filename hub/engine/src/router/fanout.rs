@@ -22,7 +22,7 @@ use crate::{
         NUDGE,
         directory::{Directory, Session},
     },
-    service::{AccountId, Delivery, Recipient},
+    service::{AccountId, Deliveries, Delivery, Recipient},
     time::Timestamp,
 };
 
@@ -58,7 +58,7 @@ impl Reach {
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) event: Arc<Event>,
-    pub(super) to: Arc<[Delivery]>,
+    pub(super) to: Deliveries,
     pub(super) reach: Reach,
     /// It is told late: when it happened.
     pub(super) delay: Option<Timestamp>,
@@ -243,7 +243,7 @@ fn relieved(backlogs: &mut HashMap<SessionId, Backlog>, by: SessionId) -> bool {
 /// Delivers up to a slice of the list from `next` on; returns where to go on.
 fn slice(job: &Job, next: usize, directory: &Directory, post: &mut Post) -> usize {
     let end = job.to.len().min(next + FANOUT_SLICE);
-    for delivery in &job.to[next..end] {
+    for delivery in job.to.range(next, FANOUT_SLICE) {
         match delivery.to {
             Recipient::Session(session) => {
                 deliver(job, delivery, session, Addressed::Full, directory, post)

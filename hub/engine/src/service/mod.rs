@@ -2,6 +2,7 @@
 //! commits, answers and fans out. Services never name each other.
 
 pub mod accounts;
+mod deliveries;
 pub mod inbox;
 pub mod login_throttle;
 pub mod presence;
@@ -21,12 +22,14 @@ use crate::{
     time::Timestamp,
 };
 
+pub use self::deliveries::Deliveries;
+
 /// An account interned by the directory, for as long as the process runs: a look-up by index, not by name, at fan-out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AccountId(pub u32);
 
 /// Who gets a delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Recipient {
     /// One session: a subscription of a full address (S18).
     Session(SessionId),
@@ -84,7 +87,7 @@ pub struct Notice {
     /// What happened.
     pub event: Arc<Event>,
     /// To whom: the list as it was when the change was decided.
-    pub to: Arc<[Delivery]>,
+    pub to: Deliveries,
     /// It is told late: when it happened (XEP-0203), as for a last item sent on subscription.
     pub delay: Option<Timestamp>,
 }

@@ -461,7 +461,7 @@ fn s7_a_node_with_an_alarm_goes_first() {
         }));
         let job = Job {
             event: Arc::new(event),
-            to: to.as_slice().into(),
+            to: to.clone().into(),
             reach: Reach::Reachable,
             delay: None,
             by: None,

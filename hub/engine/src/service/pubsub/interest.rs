@@ -1,7 +1,10 @@
 //! Who wants which nodes: filter subscriptions in a trie of levels, so that resolving one node's subscribers visits the
 //! filters that match it and no others (S15, S16).
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use crate::{
     address::{BareJid, Jid},
@@ -10,6 +13,9 @@ use crate::{
     node::Filter,
 };
 
+/// Changes remembered of one filter.
+const RECENT_MAX: usize = 64;
+
 /// Everybody subscribed to one filter.
 #[derive(Debug)]
 pub(super) struct Interested {
@@ -17,6 +23,21 @@ pub(super) struct Interested {
     /// The tag of a notification that reaches its receiver through this filter alone.
     pub(super) tag: Arc<SubscriptionTag>,
     pub(super) subscriptions: BTreeMap<Jid, NodeSubscription>,
+    /// Whose subscriptions changed lately, with the numbers of the changes, in order.
+    recent: VecDeque<(u64, Jid)>,
+    /// All changes after this one are in `recent`.
+    complete_after: u64,
+}
+
+impl Interested {
+    fn note(&mut self, change: u64, jid: Jid) {
+        if self.recent.len() >= RECENT_MAX
+            && let Some((oldest, _)) = self.recent.pop_front()
+        {
+            self.complete_after = oldest;
+        }
+        self.recent.push_back((change, jid));
+    }
 }
 
 /// All filter subscriptions.
@@ -25,6 +46,8 @@ pub(super) struct Interest {
     root: Level,
     len: usize,
     generation: u64,
+    /// What was resolved before this change is stale as a whole.
+    valid_from: u64,
 }
 
 #[derive(Debug, Default)]
@@ -38,7 +61,7 @@ struct Level {
 }
 
 impl Interest {
-    /// Grows with every change: what was resolved under an older one is stale.
+    /// The number of the last change.
     pub(super) fn generation(&self) -> u64 {
         self.generation
     }
@@ -46,6 +69,31 @@ impl Interest {
     /// Everything resolved so far is stale: the rules changed.
     pub(super) fn invalidate(&mut self) {
         self.generation += 1;
+        self.valid_from = self.generation;
+    }
+
+    /// Whose subscriptions of filters that match a node have changed after change `seen`, when `filters` filters matched it;
+    /// `None` if that is not known, or is more than `most`.
+    ///
+    /// A filter that is gone is missing in the count. One that has come since knows none of the changes before it, so what was
+    /// resolved then is stale however many there are. Else they are the same ones.
+    pub(super) fn changes(
+        &self,
+        node: &str,
+        seen: u64,
+        filters: usize,
+        most: usize,
+    ) -> Option<Vec<&Jid>> {
+        let (mut count, mut complete) = (0, self.valid_from <= seen);
+        let mut changed = Vec::new();
+        self.matching(node, &mut |interested| {
+            count += 1;
+            complete &= interested.complete_after <= seen;
+            let since = interested.recent.iter().rev();
+            let since = since.take_while(|(change, _)| *change > seen);
+            changed.extend(since.map(|(_, jid)| jid));
+        });
+        (complete && count == filters && changed.len() <= most).then_some(changed)
     }
 
     /// Number of subscriptions.
@@ -56,6 +104,7 @@ impl Interest {
     /// Adds or replaces the subscription of its address.
     pub(super) fn put(&mut self, filter: &Filter, subscription: NodeSubscription) {
         self.generation += 1;
+        let generation = self.generation;
         let mut level = &mut self.root;
         let mut rest = false;
         for name in filter.levels() {
@@ -79,8 +128,11 @@ impl Interest {
                     ..SubscriptionTag::default()
                 }),
                 subscriptions: BTreeMap::new(),
+                recent: VecDeque::new(),
+                complete_after: generation,
             })
         });
+        interested.note(generation, subscription.jid.clone());
         let before = interested
             .subscriptions
             .insert(subscription.jid.clone(), subscription);
@@ -103,7 +155,7 @@ impl Interest {
     /// Removes the subscription of an address.
     pub(super) fn remove(&mut self, filter: &Filter, jid: &Jid) -> Option<NodeSubscription> {
         let levels: Vec<&str> = filter.levels().collect();
-        let removed = self.root.remove(&levels, jid)?;
+        let removed = self.root.remove(&levels, jid, self.generation + 1)?;
         self.generation += 1;
         self.len -= 1;
         Some(removed)
@@ -175,13 +227,13 @@ impl Level {
     }
 
     /// Removes a subscription, and the levels that held nothing else.
-    fn remove(&mut self, names: &[&str], jid: &Jid) -> Option<NodeSubscription> {
+    fn remove(&mut self, names: &[&str], jid: &Jid, change: u64) -> Option<NodeSubscription> {
         let place = match names.split_first() {
             None => &mut self.here,
             Some((&"#", _)) => &mut self.rest,
             Some((&"+", below)) => {
                 let level = self.plus.as_deref_mut()?;
-                let removed = level.remove(below, jid);
+                let removed = level.remove(below, jid, change);
                 if level.is_empty() {
                     self.plus = None;
                 }
@@ -189,7 +241,7 @@ impl Level {
             }
             Some((name, below)) => {
                 let level = self.named.get_mut(*name)?;
-                let removed = level.remove(below, jid);
+                let removed = level.remove(below, jid, change);
                 if level.is_empty() {
                     self.named.remove(*name);
                 }
@@ -200,6 +252,8 @@ impl Level {
         let removed = interested.subscriptions.remove(jid);
         if interested.subscriptions.is_empty() {
             *place = None;
+        } else {
+            interested.note(change, jid.clone());
         }
         removed
     }

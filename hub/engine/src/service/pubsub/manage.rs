@@ -1,7 +1,5 @@
 //! What owners do to the node itself: configure, delete, purge (XEP-0060 §8.2, §8.4, §8.5).
 
-use std::sync::Arc;
-
 use crate::{
     access::Action,
     address::Jid,
@@ -97,9 +95,7 @@ impl Pubsub {
                 directory,
                 &mut self.audiences_built,
             );
-            configured
-                .notices
-                .push(notice(&at, kind, told, audience.deliveries));
+            configured.notices.push(notice(&at, kind, told, audience));
         }
         if closed {
             // Whoever is not on the new whitelist has no right to stay (§4.5).
@@ -135,9 +131,7 @@ impl Pubsub {
             );
             let told = NodeChange::Deleted { redirect };
             let kind = node.config.notification_type;
-            deleted
-                .notices
-                .push(notice(&at, kind, told, audience.deliveries));
+            deleted.notices.push(notice(&at, kind, told, audience));
         }
         for subscription in node.subscriptions() {
             self.forget_session_at(subscription, &at);
@@ -177,10 +171,9 @@ impl Pubsub {
                 &mut self.audiences_built,
             );
             let kind = node.config.notification_type;
-            let to = Arc::clone(&audience.deliveries);
             purged
                 .notices
-                .push(notice(&at, kind, NodeChange::Purged, to));
+                .push(notice(&at, kind, NodeChange::Purged, audience));
         }
         Ok(Decision::Change(Box::new(purged)))
     }

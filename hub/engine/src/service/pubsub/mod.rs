@@ -8,6 +8,7 @@
 //! the router asks and hands nodes in by [`Pubsub::loaded`].
 
 mod affiliation;
+mod audience;
 mod cache;
 mod config;
 mod configs;
@@ -47,7 +48,7 @@ use crate::{
     message::MessageKind,
     node::{NodeAddress, NodeId},
     refusal::{Reason, Refusal},
-    service::{Change, Decision, Delivery, Directory, Notice},
+    service::{Change, Decision, Deliveries, Directory, Notice},
     time::Now,
 };
 
@@ -365,7 +366,7 @@ fn change(ops: Vec<StoreOp>) -> Change {
 }
 
 /// A notice of something that happened at a node.
-fn notice(at: &NodeAddress, kind: MessageKind, change: NodeChange, to: Arc<[Delivery]>) -> Notice {
+fn notice(at: &NodeAddress, kind: MessageKind, change: NodeChange, to: Deliveries) -> Notice {
     let event = NodeEvent {
         at: at.clone(),
         kind,

@@ -9,17 +9,15 @@ use crate::{
     address::{BareJid, Jid},
     class::Class,
     item::{
-        AccessModel, Affiliation, Item, NodeConfig, NodeRecord, NodeSubscription, SendLastItem,
+        Affiliation, Item, NodeConfig, NodeRecord, NodeSubscription, SendLastItem,
         SubscriptionState,
     },
     limits::Limits,
-    mailbox::SubscriptionTag,
-    node::{Filter, ItemId, NodeId},
-    service::{Delivery, Directory, Recipient},
+    node::ItemId,
     time::Timestamp,
 };
 
-use super::interest::Interest;
+use super::audience::Audience;
 
 /// Raises remembered of a node, to know a repeated one (S11). A device that reconnects repeats its newest few.
 const RAISES_REMEMBERED: usize = 64;
@@ -42,7 +40,7 @@ pub(super) struct Node {
     subscriptions: BTreeMap<Jid, NodeSubscription>,
     pub(super) last: Last,
     raised: VecDeque<Raise>,
-    audience: Option<(u64, Audience)>,
+    pub(super) audience: Audience,
 }
 
 /// An alarm as it was raised.
@@ -146,14 +144,6 @@ impl Last {
     }
 }
 
-/// Who hears of a node, resolved (S15, S18).
-#[derive(Debug, Clone)]
-pub(super) struct Audience {
-    pub(super) deliveries: Arc<[Delivery]>,
-    /// Accounts among them, which alarms are owed to (S12).
-    pub(super) accounts: Arc<[BareJid]>,
-}
-
 impl Node {
     pub(super) fn new(config: NodeConfig, creator: BareJid, created: Timestamp) -> Self {
         Self {
@@ -164,7 +154,7 @@ impl Node {
             subscriptions: BTreeMap::new(),
             last: Last::Known(None),
             raised: VecDeque::new(),
-            audience: None,
+            audience: Audience::default(),
         }
     }
 
@@ -178,7 +168,7 @@ impl Node {
             subscriptions: record.subscriptions.into_iter().map(key).collect(),
             last: Last::Known(record.last),
             raised: VecDeque::new(),
-            audience: None,
+            audience: Audience::default(),
         }
     }
 
@@ -187,7 +177,7 @@ impl Node {
     }
 
     pub(super) fn set_affiliation(&mut self, jid: BareJid, affiliation: Affiliation) {
-        self.audience = None;
+        self.audience.invalidate();
         if affiliation == Affiliation::None {
             self.affiliations.remove(&jid);
         } else {
@@ -196,7 +186,7 @@ impl Node {
     }
 
     pub(super) fn set_config(&mut self, config: NodeConfig) {
-        self.audience = None;
+        self.audience.invalidate();
         self.config = Arc::new(config);
     }
 
@@ -215,14 +205,14 @@ impl Node {
     }
 
     pub(super) fn put_subscription(&mut self, subscription: NodeSubscription) {
-        self.audience = None;
+        self.audience.note(&subscription.jid);
         self.subscriptions
             .insert(subscription.jid.clone(), subscription);
     }
 
     pub(super) fn remove_subscription(&mut self, jid: &Jid) -> Option<NodeSubscription> {
         let removed = self.subscriptions.remove(jid)?;
-        self.audience = None;
+        self.audience.note(jid);
         Some(removed)
     }
 
@@ -287,121 +277,10 @@ impl Node {
             let payload = item.payload.as_ref();
             size_of::<Item>() + ADDRESS + payload.map_or(0, |payload| payload.bytes.len())
         });
-        let audience = self.audience.as_ref().map_or(0, |(_, audience)| {
-            audience.deliveries.len() * size_of::<Delivery>()
-                + audience.accounts.len() * size_of::<BareJid>()
-        });
         self.affiliations.len() * ADDRESS
             + self.subscriptions.len() * SUBSCRIPTION
             + self.raised.len() * RAISE
             + last
-            + audience
-    }
-
-    /// Who hears of this node now; resolved anew only if something changed since. `built` counts that.
-    pub(super) fn audience(
-        &mut self,
-        name: &NodeId,
-        interest: &Interest,
-        directory: &mut dyn Directory,
-        built: &mut u64,
-    ) -> Audience {
-        match &self.audience {
-            Some((generation, audience)) if *generation == interest.generation() => {
-                audience.clone()
-            }
-            _ => {
-                *built += 1;
-                let audience = self.resolve(name, interest, directory);
-                self.audience = Some((interest.generation(), audience.clone()));
-                audience
-            }
-        }
-    }
-
-    fn resolve(
-        &self,
-        name: &NodeId,
-        interest: &Interest,
-        directory: &mut dyn Directory,
-    ) -> Audience {
-        let mut heard: BTreeMap<&Jid, Through<'_>> = BTreeMap::new();
-        for (jid, subscription) in &self.subscriptions {
-            if subscription.state == SubscriptionState::Subscribed {
-                heard
-                    .entry(jid)
-                    .or_default()
-                    .subids
-                    .push(&subscription.subid);
-            }
-        }
-        interest.matching(name.as_str(), &mut |interested| {
-            for (jid, subscription) in &interested.subscriptions {
-                if self.is_open_to(&jid.bare()) {
-                    let through = heard.entry(jid).or_default();
-                    through.subids.push(&subscription.subid);
-                    through
-                        .filter
-                        .get_or_insert((&interested.filter, &interested.tag));
-                }
-            }
-        });
-        let mut deliveries = Vec::with_capacity(heard.len());
-        let mut accounts = Vec::new();
-        for (jid, through) in heard {
-            let to = match jid.as_full() {
-                Some(full) => directory.session(&full).map(Recipient::Session),
-                None => {
-                    let bare = jid.bare();
-                    let account = directory.account(&bare);
-                    accounts.push(bare);
-                    Some(Recipient::Account(account))
-                }
-            };
-            if let Some(to) = to {
-                let tag = through.tag();
-                deliveries.push(Delivery {
-                    tag,
-                    ..Delivery::plain(to)
-                });
-            }
-        }
-        Audience {
-            deliveries: deliveries.into(),
-            accounts: accounts.into(),
-        }
-    }
-
-    /// S15: a filter never reaches a node whose access model is not open, unless the account is affiliated.
-    fn is_open_to(&self, account: &BareJid) -> bool {
-        match self.affiliation(account) {
-            Affiliation::Owner | Affiliation::Publisher | Affiliation::Member => true,
-            Affiliation::Outcast => false,
-            Affiliation::None | Affiliation::PublishOnly => {
-                self.config.access_model == AccessModel::Open
-            }
-        }
-    }
-}
-
-/// Through which subscriptions one address hears of a node.
-#[derive(Default)]
-struct Through<'a> {
-    subids: Vec<&'a str>,
-    filter: Option<(&'a Filter, &'a Arc<SubscriptionTag>)>,
-}
-
-impl Through<'_> {
-    /// Nothing to say for one plain subscription; the shared tag for one filter; identifiers where there are several
-    /// (XEP-0060 §12.20).
-    fn tag(&self) -> Option<Arc<SubscriptionTag>> {
-        if self.subids.len() < 2 {
-            return self.filter.map(|(_, tag)| Arc::clone(tag));
-        }
-        Some(Arc::new(SubscriptionTag {
-            subids: self.subids.iter().map(|&subid| subid.into()).collect(),
-            collection: self.filter.map(|(filter, _)| filter.clone()),
-            ..SubscriptionTag::default()
-        }))
+            + self.audience.weight()
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     message::MessageKind,
     node::{ItemId, NodeAddress, NodeId},
     refusal::{Detail, Reason, Refusal},
-    service::{Change, Decision, Delivery, Directory, Notice},
+    service::{Change, Decision, Deliveries, Directory, Notice},
     time::Now,
 };
 
@@ -72,13 +72,15 @@ impl Pubsub {
             directory,
             &mut self.audiences_built,
         );
+        let mut owed_to: Arc<[BareJid]> = Arc::new([]);
         if class == Class::Alarm {
             if let Some(known) = node.raise(&who.subject.jid, &item_id) {
                 let again = raised_again(&at, node, known, &self.limits);
                 let reply = Ok(reply);
                 return Ok(Decision::Change(Box::new(Change { reply, ..again })));
             }
-            self.owed.room_for(&audience.accounts, &who.subject.jid)?;
+            owed_to = node.owed_to(&at.node, &self.interest);
+            self.owed.room_for(&owed_to, &who.subject.jid)?;
         }
         let item = Arc::new(Item {
             id: item_id,
@@ -92,7 +94,7 @@ impl Pubsub {
         } else {
             creation(&at, node)
         };
-        ops.extend(storage(&at, node, &item, &audience.accounts, &self.limits));
+        ops.extend(storage(&at, node, &item, &owed_to, &self.limits));
         let mut published = Change {
             reply: Ok(reply),
             ..change(ops)
@@ -101,15 +103,13 @@ impl Pubsub {
             published.urgency = Urgency::Synced;
             node.remember_raise(Raise {
                 item: Arc::clone(&item),
-                owed_to: Arc::clone(&audience.accounts),
+                owed_to: Arc::clone(&owed_to),
             });
-            for account in audience.accounts.iter() {
+            for account in owed_to.iter() {
                 self.owed.add(account, &who.subject.jid, 1);
             }
         }
-        published
-            .notices
-            .extend(told(&at, node, &item, audience.deliveries));
+        published.notices.extend(told(&at, node, &item, audience));
         if node.config.persist_items {
             node.last = Last::Known(Some(item));
         }
@@ -146,7 +146,7 @@ pub(super) fn told(
     at: &NodeAddress,
     node: &Node,
     item: &Arc<Item>,
-    to: Arc<[Delivery]>,
+    to: Deliveries,
 ) -> Option<Notice> {
     if !node.config.deliver_notifications {
         return None;

@@ -63,9 +63,7 @@ impl Pubsub {
             );
             let kind = node.config.notification_type;
             let told = NodeChange::Retracted(items);
-            retracted
-                .notices
-                .push(notice(&at, kind, told, audience.deliveries));
+            retracted.notices.push(notice(&at, kind, told, audience));
         }
         self.no_longer_owed(gone);
         Ok(Decision::Change(Box::new(retracted)))

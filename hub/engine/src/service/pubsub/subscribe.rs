@@ -1,7 +1,5 @@
 //! Subscribing and unsubscribing, to nodes, filters and subtrees (XEP-0060 §6.1, §6.2; S15 to S18).
 
-use std::sync::Arc;
-
 use crate::{
     access::Action,
     address::Jid,
@@ -11,7 +9,7 @@ use crate::{
     item::{NodeSubscription, SubscriptionState},
     node::{Filter, NodeAddress, NodeId},
     refusal::{Detail, Reason, Refusal},
-    service::{Change, Decision, Delivery, Directory, Notice, Recipient},
+    service::{Change, Decision, Deliveries, Delivery, Directory, Notice, Recipient},
     time::Now,
 };
 
@@ -321,8 +319,8 @@ pub(super) fn recipient(jid: &Jid, directory: &mut dyn Directory) -> Option<Reci
     }
 }
 
-pub(super) fn alone(to: Recipient) -> Arc<[Delivery]> {
-    Arc::new([Delivery::plain(to)])
+pub(super) fn alone(to: Recipient) -> Deliveries {
+    [Delivery::plain(to)].into()
 }
 
 /// `pubsub#notify_sub`: owners hear of subscriptions that come, change and go.
@@ -338,7 +336,7 @@ fn to_owners(
     let owners = node
         .owners()
         .map(|owner| Delivery::plain(Recipient::Account(directory.account(owner))));
-    let to: Arc<[Delivery]> = owners.collect();
+    let to: Deliveries = owners.collect();
     Some(notice(
         at,
         node.config.notification_type,

@@ -1,6 +1,7 @@
 //! The use cases of XEP-0060 and the rules of semantics.md, through the service and a store of one page.
 
 mod alarms;
+mod audience;
 mod rules;
 mod s5_entity;
 mod s6_subscriber;
