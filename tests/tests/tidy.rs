@@ -11,6 +11,7 @@ const NOUNS: &[&str] = &[
     "account",
     "address",
     "class",
+    "component",
     "credentials",
     "item",
     "limits",

@@ -91,11 +91,16 @@ pub struct Subject {
     pub role: Role,
     /// The roster groups it belongs to.
     pub groups: Vec<Box<str>>,
+    /// It is an address of a component: `account:NAME` and `%u` speak of the hub's own accounts, and somebody of that name
+    /// elsewhere is somebody else.
+    pub component: bool,
 }
 
 impl Subject {
+    /// The name that rules mean; empty, which no account's is, for who has none.
     fn name(&self) -> &str {
-        self.jid.local().unwrap_or_default()
+        let name = self.jid.local().filter(|_| !self.component);
+        name.unwrap_or_default()
     }
 }
 
@@ -245,6 +250,7 @@ mod tests {
             jid: BareJid::new(name, "localhost").unwrap(),
             role,
             groups: Vec::new(),
+            component: false,
         }
     }
 
@@ -324,11 +330,31 @@ mod tests {
                 jid,
                 role: Role::Device,
                 groups: Vec::new(),
+                component: false,
             };
             assert_eq!(
                 rules.on_node(&odd, Action::Publish, "devices/dev8/x"),
                 Verdict::Deny
             );
+        }
+    }
+
+    #[test]
+    fn s13_an_address_of_a_component_is_not_the_account_of_that_name() {
+        let rules = AccessRules::new(vec![
+            Rule::new(Who::Account("dev7".into()), Actions::ALL, "vault", true).unwrap(),
+            Rule::new(Who::All, Actions::ALL, "home/%u/#", true).unwrap(),
+        ]);
+        let ours = subject("dev7", Role::Service);
+        let theirs = Subject {
+            jid: BareJid::new("dev7", "sensors.localhost").unwrap(),
+            component: true,
+            ..ours.clone()
+        };
+        for node in ["vault", "home/dev7/lamp"] {
+            let verdict = |who| rules.on_node(who, Action::Publish, node);
+            assert_eq!(verdict(&ours), Verdict::Allow, "{node}");
+            assert_eq!(verdict(&theirs), Verdict::Silent, "{node}");
         }
     }
 

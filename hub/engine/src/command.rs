@@ -1,10 +1,11 @@
 //! All that a session may ask of the router, and all that it may hear back.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use crate::{
     account::{Account, Contact, Role},
     address::{BareJid, FullJid, Jid},
+    component::Component,
     credentials::Credentials,
     item::{Affiliation, NodeConfig, NodeSubscription, SubscriptionState},
     message::{Handshake, Iq, Message, Presence, Resource},
@@ -27,6 +28,15 @@ pub struct SessionId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Cursor(pub u32);
 
+impl Cursor {
+    /// Tells a connection that stopped reading to look again whether it may; continuing it does nothing.
+    pub const NUDGE: Self = Self(u32::MAX);
+    /// Tells a component that another wants its domain, so that it must show that it is alive; continuing it does nothing.
+    pub const PROVE: Self = Self(u32::MAX - 1);
+    /// The largest that is a cursor.
+    pub const LAST: u32 = u32::MAX - 2;
+}
+
 /// What a session hands in with a command and gets back with its answer. The router never looks inside.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Token {
@@ -41,7 +51,7 @@ pub struct Token {
 /// How a session is connected, for `session list` and the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transport {
-    /// `xmpp`, later `mqtt`, `websocket`, `bosh`.
+    /// `xmpp`, `component`, later `mqtt`, `websocket`, `bosh`.
     pub protocol: &'static str,
     /// The peer's network address; `None` for the hub's own.
     pub peer: Option<IpAddr>,
@@ -92,6 +102,14 @@ pub enum Command {
         resource: Option<Box<str>>,
         transport: Transport,
     },
+    /// Makes this the session of an external component (XEP-0114). Answer: `Done`; `conflict` while an older session of the
+    /// domain lives.
+    AttachComponent {
+        component: Arc<Component>,
+        transport: Transport,
+    },
+    /// What a component asks as one of the addresses of its domain, and of no other. Answer: the command's own.
+    As { from: Jid, command: Box<Command> },
     /// Makes this a session of the hub's own administration: the caller has the rights of the socket. Answer: `Done`.
     AttachOperator,
     /// The session is over. No answer, and none to anything that it asked before.
@@ -130,6 +148,8 @@ pub enum Command {
     Activity { of: Jid },
     /// What may be known of an account (XEP-0030): whether it exists and which resources are here. Answer: [`Reply::Described`].
     Describe { account: BareJid },
+    /// Which components are connected, for the hub's disco#items. Answer: [`Reply::Components`].
+    ListComponents,
     /// Sets the account's own keys (XEP-0077 §3.3). Answer: `Done`.
     ChangeCredentials(Box<Credentials>),
     /// Removes the session's own account (XEP-0077 §3.2). Answer: `Done`; then the session ends.
@@ -307,7 +327,7 @@ pub enum PubsubReply {
     },
     Items {
         node: NodeId,
-        items: Vec<std::sync::Arc<crate::item::Item>>,
+        items: Vec<Arc<crate::item::Item>>,
         page: Option<PageInfo>,
     },
     Subscriptions {
@@ -381,8 +401,8 @@ pub enum AdminReply {
 /// One session, as `session list` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionInfo {
-    /// Its address.
-    pub jid: FullJid,
+    /// Its address; of a component, its domain.
+    pub jid: Jid,
     /// How it is connected.
     pub transport: Transport,
     /// Since when.
@@ -438,6 +458,8 @@ pub enum Reply {
         role: Role,
         resources: Vec<Resource>,
     },
+    /// Domains of connected components.
+    Components(Vec<BareJid>),
     /// From pubsub.
     Pubsub(Box<PubsubReply>),
     /// From administration.

@@ -12,7 +12,7 @@ use crate::{
     address::{BareJid, Jid},
     class::Class,
     item::{Affiliation, Item, NodeConfig, SubscriptionState},
-    message::{Iq, Message, MessageKind, Presence, PresenceKind, SubscriptionStanza},
+    message::{Iq, Message, MessageKind, Presence, PresenceKind, Probe, SubscriptionStanza},
     node::{ItemId, NodeAddress},
 };
 
@@ -27,6 +27,8 @@ pub enum What {
     Presence(Presence),
     /// A word of the subscription handshake.
     Subscription(SubscriptionStanza),
+    /// A question for somebody's presence; only components are asked.
+    Probe(Probe),
     /// The account's roster changed (RFC 6121 §2.1.6).
     Roster(RosterPush),
     /// Something happened at a node.
@@ -133,7 +135,11 @@ impl Event {
                 NodeChange::Published { item, .. } => item.class,
                 _ => Class::Event,
             }),
-            What::Message(_) | What::Iq(_) | What::Subscription(_) | What::Roster(_) => None,
+            What::Message(_)
+            | What::Iq(_)
+            | What::Subscription(_)
+            | What::Probe(_)
+            | What::Roster(_) => None,
         }
     }
 
@@ -173,6 +179,7 @@ impl Event {
                         + text(&presence.status)
                 }
                 What::Subscription(stanza) => stanza.content.len() + text(&stanza.id),
+                What::Probe(probe) => text(&probe.id),
                 What::Roster(push) => push.contact.as_ref().map_or(FIXED, Contact::weight),
                 What::Node(event) => match &event.change {
                     NodeChange::Published { item, .. } => item

@@ -8,6 +8,7 @@ pub mod access;
 pub mod account;
 pub mod address;
 pub mod class;
+pub mod component;
 pub mod credentials;
 pub mod item;
 pub mod limits;

@@ -17,6 +17,7 @@ use std::{
 };
 
 use crate::{
+    address::Jid,
     class::Class,
     command::{Answer, Cursor, EndReason},
     event::{Event, What},
@@ -53,6 +54,8 @@ pub struct SubscriptionTag {
     pub body: bool,
     /// `pubsub#digest_frequency`: deliveries are held back and come together, at most once in so many milliseconds.
     pub digest_millis: Option<u32>,
+    /// For which address it is, where the receiver has many: a component. Others know theirs.
+    pub to: Option<Jid>,
 }
 
 /// One thing to be written to the session's peer, or done by the session.
@@ -92,6 +95,14 @@ impl Entry {
     fn class(&self) -> Option<Class> {
         match self {
             Self::Event { event, .. } => event.class(),
+            _ => None,
+        }
+    }
+
+    /// For which of a component's addresses it is.
+    fn reader(&self) -> Option<&Jid> {
+        match self {
+            Self::Event { tag, .. } => tag.as_deref()?.to.as_ref(),
             _ => None,
         }
     }
@@ -338,8 +349,10 @@ impl MailboxBudget {
     /// What state entries of the same key have in common.
     fn key(&self, entry: &Entry) -> Option<u64> {
         match &entry.state_event()?.what {
-            What::Presence(presence) => Some(self.hasher.hash_one(&presence.from)),
-            What::Node(event) => Some(self.hasher.hash_one(&event.at)),
+            What::Presence(presence) => {
+                Some(self.hasher.hash_one((&presence.from, entry.reader())))
+            }
+            What::Node(event) => Some(self.hasher.hash_one((&event.at, entry.reader()))),
             _ => None,
         }
     }
@@ -388,9 +401,10 @@ impl Queue {
         else {
             return false;
         };
-        if !waiting
-            .state_event()
-            .is_some_and(|old| old.is_superseded_by(event))
+        if waiting.reader() != entry.reader()
+            || !waiting
+                .state_event()
+                .is_some_and(|old| old.is_superseded_by(event))
         {
             return false;
         }

@@ -215,6 +215,17 @@ impl SubscriptionStanza {
     }
 }
 
+/// A question for somebody's presence that leaves the hub: to a component (RFC 6121 §4.3.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// Who asks.
+    pub from: Jid,
+    /// Whose presence is wanted.
+    pub to: Jid,
+    /// Its stanza id.
+    pub id: Option<Box<str>>,
+}
+
 /// One resource of an account that is available, as disco and `session list` show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resource {

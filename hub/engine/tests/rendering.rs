@@ -155,6 +155,7 @@ fn s23_a_notification_shares_its_event_and_adds_its_own_envelope() {
         format!("<message to='juliet@localhost'{SHARED}</message>")
     );
     let tag = Arc::new(SubscriptionTag {
+        to: None,
         subids: vec!["s1".into()],
         collection: None,
         ..SubscriptionTag::default()

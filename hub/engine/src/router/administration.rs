@@ -280,6 +280,10 @@ impl Router {
             AdminRequest::Kick { jid } => {
                 let victims = match jid.as_full() {
                     Some(full) => self.directory.session(&full).into_iter().collect(),
+                    None if jid.local().is_none() => {
+                        let component = self.directory.components.session(jid.domain());
+                        component.into_iter().collect()
+                    }
                     None => self.directory.sessions(&jid.bare()).to_vec(),
                 };
                 for &id in &victims {
@@ -298,9 +302,13 @@ impl Router {
     }
 
     fn list_sessions(&self, account: Option<&BareJid>) -> Vec<SessionInfo> {
-        let info = |(_, session): (SessionId, &crate::router::directory::Session)| {
+        let info = |(id, session): (SessionId, &crate::router::directory::Session)| {
+            let component = || self.directory.components.by_session(id);
             Some(SessionInfo {
-                jid: session.jid.clone()?,
+                jid: match &session.jid {
+                    Some(jid) => jid.as_jid().clone(),
+                    None => component()?.domain.as_jid().clone(),
+                },
                 transport: session.transport.clone(),
                 since: session.since,
                 presence: session.availability.kind(),

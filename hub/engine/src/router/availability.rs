@@ -1,6 +1,6 @@
 //! Presence on its way: broadcasts, directed presence, probes and farewells.
 //!
-//! Implements: RFC 6121 §4.2 to §4.6. Not: probes to other domains (there are none yet).
+//! Implements: RFC 6121 §4.2 to §4.6.
 //! Both sides of a subscription are in this hub and change together, so the account's own roster says whom it sees: a login of
 //! an operator with 10,000 devices loads one roster, not 10,000.
 
@@ -17,10 +17,11 @@ use crate::{
     router::{
         Router, bounce,
         fanout::{Job, Reach, Source},
+        relay::addressed_to,
         residency::Need,
     },
     service::{
-        AccountId, Delivery, Recipient,
+        Delivery, Recipient,
         presence::{self, Announced, Directed},
         roster,
     },
@@ -108,12 +109,9 @@ impl Router {
     /// RFC 6121 §4.2.2, §4.4.2, §4.5.2: to contacts with a subscription from the account, and to the account itself.
     fn broadcast(&mut self, account: &BareJid, event: &Arc<Event>) {
         let own = self.directory.account(account);
-        let mut to = vec![own];
+        let mut to = vec![Delivery::plain(Recipient::Account(own))];
         to.extend(self.watchers(account));
-        let to = to
-            .into_iter()
-            .map(|account| Delivery::plain(Recipient::Account(account)))
-            .collect();
+        let to = to.into();
         let job = Job {
             event: Arc::clone(event),
             to,
@@ -126,7 +124,7 @@ impl Router {
     }
 
     /// Contacts that see the account and are here.
-    fn watchers(&self, account: &BareJid) -> Vec<AccountId> {
+    fn watchers(&self, account: &BareJid) -> Vec<Delivery> {
         let contacts = self
             .residency
             .roster(account)
@@ -134,13 +132,23 @@ impl Router {
         let watchers = contacts
             .iter()
             .filter(|contact| contact.subscription.from());
-        let here = watchers.filter_map(|contact| self.directory.known(&contact.jid));
-        here.filter(|&account| !self.directory.sessions_of(account).is_empty())
-            .collect()
+        let here = watchers.filter_map(|contact| {
+            if self.is_of_component(&contact.jid) {
+                let component = self.abroad(&contact.jid).ok()?;
+                return Some(Delivery {
+                    tag: Some(addressed_to(contact.jid.as_jid())),
+                    ..Delivery::plain(Recipient::Session(component))
+                });
+            }
+            let account = self.directory.known(&contact.jid)?;
+            let here = !self.directory.sessions_of(account).is_empty();
+            here.then(|| Delivery::plain(Recipient::Account(account)))
+        });
+        here.collect()
     }
 
     /// Whether `watcher` sees `account`, whose roster is here.
-    fn sees(&self, watcher: &BareJid, account: &BareJid) -> bool {
+    pub(super) fn sees(&self, watcher: &BareJid, account: &BareJid) -> bool {
         let roster = self.residency.roster(account);
         roster
             .and_then(|roster| roster::find(roster, watcher))
@@ -161,8 +169,12 @@ impl Router {
         let kind = presence.kind;
         let (ours, hub) = (self.is_ours(&to.bare()), self.is_hub(&to.bare()));
         let max = self.limits.roster_items;
-        let mut refusal = (!ours && !hub).then(|| Refusal::new(Reason::RemoteServerNotFound));
-        if ours && kind != PresenceKind::Error {
+        let mut refusal = if ours || hub {
+            None
+        } else {
+            self.abroad(&to.bare()).err()
+        };
+        if !hub && refusal.is_none() && kind != PresenceKind::Error {
             let Some(session) = self.directory.get_mut(id) else {
                 return;
             };
@@ -193,6 +205,11 @@ impl Router {
     /// A presence to one entity: a resource, or all available ones (RFC 6121 §8.5.2.1.2, §8.5.3.1); to nobody, nothing (§8.5.1,
     /// §8.5.2.2.2, §8.5.3.2.2).
     pub(super) fn present(&mut self, from: &BareJid, to: &Jid, event: &Arc<Event>) {
+        if to.domain() != self.domain.as_str()
+            && let Ok(component) = self.abroad(&to.bare())
+        {
+            return self.relay(from, component, to, event);
+        }
         let recipient = match to.as_full() {
             Some(full) => self.directory.session(&full).map(Recipient::Session),
             None => self.directory.known(&to.bare()).map(Recipient::Account),
@@ -210,7 +227,7 @@ impl Router {
         event: &Arc<Event>,
         reach: Reach,
     ) {
-        let source = Source::Account(self.directory.account(from));
+        let source = Source::Account(self.directory.account(&self.whose_order(from)));
         if let Recipient::Session(id) = to
             && !self.fanout.is_busy(&source)
         {
@@ -239,6 +256,9 @@ impl Router {
     ) {
         let (asker, contact) = (own.bare(), to.bare());
         if !self.is_ours(&contact) {
+            if let Ok(component) = self.abroad(&contact) {
+                self.ask_presence(component, own.as_jid(), to, probe);
+            }
             return;
         }
         let roster = self.residency.roster(&asker);

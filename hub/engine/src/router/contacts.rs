@@ -1,9 +1,9 @@
 //! Rosters and handshakes on their way: from the command to both rosters, and after the commit to everybody's resources.
 //!
 //! Implements: RFC 6121 §2, §3; who decides is [`crate::service::roster`].
-//! A `subscribe` to another domain comes back as `remote-server-not-found` (RFC 6120 §10.4) and leaves no trace: with no
-//! server to answer, a pending request would wait for ever. The other words to other domains end nothing that exists, and
-//! are dropped, as are words to the hub itself and to the own account, which sees itself anyway (RFC 6121 §4.2.2).
+//! A `subscribe` to a domain that nobody here serves comes back as `remote-server-not-found` (RFC 6120 §10.4) and leaves no
+//! trace: with no server to answer, a pending request would wait for ever. Components are in [`super::relay`]. Words to the
+//! hub itself and to the own account, which sees itself anyway (RFC 6121 §4.2.2), are dropped.
 
 use std::sync::Arc;
 
@@ -36,10 +36,7 @@ impl Router {
             return;
         }
         if !self.is_ours(&to) {
-            if word.kind == Handshake::Subscribe {
-                self.presence_error(ask.session, &to, id, &Reason::RemoteServerNotFound.into());
-            }
-            return;
+            return self.handshake_abroad(ask, word);
         }
         let apology = bounce::presence(to.as_jid(), id.clone(), &store_failed(), self.now.wall);
         let items_max = self.limits.roster_items;
@@ -59,7 +56,7 @@ impl Router {
         }
     }
 
-    fn presence_error(
+    pub(super) fn presence_error(
         &mut self,
         to: SessionId,
         about: &BareJid,
@@ -187,7 +184,7 @@ impl Router {
         result
     }
 
-    fn commit_rosters(&mut self, account: &BareJid, outcome: Outcome, mut after: After) {
+    pub(super) fn commit_rosters(&mut self, account: &BareJid, outcome: Outcome, mut after: After) {
         after.deeds.extend(outcome.told.into_iter().map(Deed::Told));
         if !outcome.ops.is_empty() {
             self.carry_out(outcome.ops, Urgency::Group, after);
@@ -247,13 +244,17 @@ impl Router {
     }
 
     fn send_between(&mut self, from: &BareJid, to: &BareJid, event: Event, reach: Reach) {
-        if let Some(account) = self.directory.known(to) {
+        if self.is_of_component(to) {
+            if let Ok(component) = self.abroad(to) {
+                self.relay(from, component, to.as_jid(), &Arc::new(event));
+            }
+        } else if let Some(account) = self.directory.known(to) {
             self.send_from(from, Recipient::Account(account), &Arc::new(event), reach);
         }
     }
 
     /// The last presence of each available resource of an account.
-    fn presences(&self, of: &BareJid) -> Vec<Arc<Event>> {
+    pub(super) fn presences(&self, of: &BareJid) -> Vec<Arc<Event>> {
         let sessions = self
             .directory
             .sessions(of)

@@ -67,8 +67,8 @@ pub(super) struct Cursors {
 impl Cursors {
     fn begin(&mut self, open: Open) -> Cursor {
         loop {
-            // The largest number is the router's nudge.
-            self.made = if self.made >= u32::MAX - 1 {
+            // The largest numbers mean something else.
+            self.made = if self.made >= Cursor::LAST {
                 0
             } else {
                 self.made + 1
@@ -278,8 +278,9 @@ impl Router {
                 last = due.last().map(|(jid, _, _): &(BareJid, _, _)| jid.clone());
                 break;
             }
-            let here =
-                contact.subscription.to() && !self.directory.sessions(&contact.jid).is_empty();
+            let here = contact.subscription.to()
+                && (!self.directory.sessions(&contact.jid).is_empty()
+                    || self.is_of_component(&contact.jid));
             if here || contact.pending_in.is_some() {
                 let shown = self.directory.sessions(&contact.jid).iter();
                 bytes += shown
@@ -303,7 +304,9 @@ impl Router {
                 self.post
                     .tell(&self.directory, id, &event, Addressed::Bare, None);
             }
-            if here {
+            if here && self.is_of_component(&jid) {
+                self.probe_contact(id, &jid);
+            } else if here {
                 self.show_resources(id, &jid, |_| true);
             }
         }

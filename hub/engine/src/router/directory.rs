@@ -14,10 +14,10 @@ use std::{
 use smallvec::SmallVec;
 
 use crate::{
-    address::{BareJid, FullJid},
+    address::{BareJid, FullJid, Jid},
     command::{SessionId, Transport},
     mailbox::Mailbox,
-    router::pipeline::Pipeline,
+    router::{components::Components, pipeline::Pipeline},
     service::{AccountId, presence::Availability},
     time::{Instant, Timestamp},
 };
@@ -66,6 +66,9 @@ pub(super) struct Directory {
     live: usize,
     /// Accounts with a session.
     here: usize,
+    pub(super) components: Components,
+    /// Addresses with an index that are a component's: what is for them goes to its session.
+    relayed: HashMap<AccountId, Jid>,
 }
 
 impl Directory {
@@ -163,9 +166,13 @@ impl Directory {
 
     /// The account's index, if it has one.
     pub(super) fn known(&self, jid: &BareJid) -> Option<AccountId> {
-        let hash = self.hasher.hash_one(jid.as_str());
+        self.known_text(jid.as_str())
+    }
+
+    fn known_text(&self, text: &str) -> Option<AccountId> {
+        let hash = self.hasher.hash_one(text);
         let mut same = self.by_hash.get(&hash)?.iter().copied();
-        same.find(|account| self.name(*account) == Some(jid.as_str()))
+        same.find(|account| self.name(*account) == Some(text))
     }
 
     fn name(&self, account: AccountId) -> Option<&str> {
@@ -218,7 +225,37 @@ impl Directory {
 
     /// The account's index, made now if need be.
     pub(super) fn account(&mut self, jid: &BareJid) -> AccountId {
-        if let Some(account) = self.known(jid) {
+        self.index(jid.as_jid())
+    }
+
+    /// The index of an address of a component, made now if need be; `None`, it is no component's.
+    pub(super) fn relayed(&mut self, jid: &Jid) -> Option<AccountId> {
+        self.components.get(jid.domain())?;
+        Some(self.index(jid))
+    }
+
+    /// The session that takes what is for an address with this index, if that is a component's, and the address.
+    pub(super) fn relay(&self, account: AccountId) -> Option<(SessionId, &Jid)> {
+        if self.relayed.is_empty() {
+            return None;
+        }
+        let jid = self.relayed.get(&account)?;
+        Some((self.components.session(jid.domain())?, jid))
+    }
+
+    /// There are other components now: which addresses are theirs.
+    pub(super) fn find_relayed(&mut self) {
+        let indices = (0..self.accounts.len()).filter_map(|index| u32::try_from(index).ok());
+        let addresses = indices.filter_map(|index| {
+            let jid = Jid::parse(self.name(AccountId(index))?).ok()?;
+            self.components.get(jid.domain())?;
+            Some((AccountId(index), jid))
+        });
+        self.relayed = addresses.collect();
+    }
+
+    fn index(&mut self, jid: &Jid) -> AccountId {
+        if let Some(account) = self.known_text(jid.as_str()) {
             return account;
         }
         let account = AccountId(u32::try_from(self.accounts.len()).unwrap_or(u32::MAX));
@@ -231,6 +268,9 @@ impl Directory {
         });
         let hash = self.hasher.hash_one(jid.as_str());
         self.by_hash.entry(hash).or_default().push(account);
+        if self.components.get(jid.domain()).is_some() {
+            self.relayed.insert(account, jid.clone());
+        }
         account
     }
 

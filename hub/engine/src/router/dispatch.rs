@@ -115,6 +115,7 @@ impl Router {
                     self.bounce_iq(id, &iq, &store_failed())
                 }
                 Command::Detach(reason) => self.leave_session(id, reason),
+                Command::As { from, command } => self.fail_as(ask, from, *command, store_failed()),
                 Command::Announce(_)
                 | Command::Direct { .. }
                 | Command::Handshake { .. }
@@ -186,6 +187,16 @@ impl Router {
             ) if !operator => {
                 self.attach(ask, account, resource, transport);
             }
+            (
+                Command::AttachComponent {
+                    component,
+                    transport,
+                },
+                None,
+            ) if !operator && self.directory.components.by_session(id).is_none() => {
+                self.attach_component(ask, &component, transport);
+            }
+            (Command::As { from, command }, None) => self.run_as(ask, from, *command),
             (Command::AttachOperator, None) => self.attach_operator(ask),
             (Command::Admin(request), None) if operator => self.administer(ask, *request),
             (Command::Pubsub(request), None) if operator => self.pubsub_as_operator(ask, *request),
@@ -226,16 +237,19 @@ impl Router {
                 self.handshake(ask, word);
             }
             Command::Probe { to, id } => self.probe(ask.session, own, &to, id),
+            Command::ListComponents => self.list_components(ask),
             Command::GetRoster { version } => self.get_roster(ask, own, version.as_deref()),
             Command::SetContact { jid, name, groups } => {
                 self.set_contact(ask, own, &jid, name, groups)
             }
             Command::RemoveContact { jid } => self.remove_contact(ask, own, &jid),
-            Command::Send(message) => self.send(ask, own, message),
-            Command::Query(iq) => self.route_iq(ask.session, own, iq),
-            Command::QueryOfPresence(iq) => self.route_iq_of_presence(ask.session, own, iq),
-            Command::Activity { of } => self.activity(ask, own, &of),
-            Command::Describe { account } => self.describe(ask, Some(own), &account),
+            Command::Send(message) => self.send(ask, own.as_jid(), message),
+            Command::Query(iq) => self.route_iq(ask.session, own.as_jid(), iq),
+            Command::QueryOfPresence(iq) => {
+                self.route_iq_of_presence(ask.session, own.as_jid(), iq)
+            }
+            Command::Activity { of } => self.activity(ask, &own.bare(), &of),
+            Command::Describe { account } => self.describe(ask, Some(&own.bare()), &account),
             Command::ChangeCredentials(credentials) => {
                 self.change_credentials(ask, own, *credentials)
             }
@@ -257,6 +271,7 @@ impl Router {
             jid: bare,
             role: facts.role,
             groups: Vec::new(),
+            component: false,
         };
         let asker = Asker {
             subject,
@@ -281,6 +296,7 @@ impl Router {
             jid: self.domain.clone(),
             role: Role::Admin,
             groups: Vec::new(),
+            component: false,
         };
         Some(Asker {
             subject,
@@ -290,7 +306,7 @@ impl Router {
         })
     }
 
-    fn decide(&mut self, ask: Ask, asker: &Asker, request: PubsubRequest) {
+    pub(super) fn decide(&mut self, ask: Ask, asker: &Asker, request: PubsubRequest) {
         let mut world = World {
             directory: &mut self.directory,
             residency: &self.residency,

@@ -12,16 +12,13 @@ use std::{
 
 use crate::{
     class::Class,
-    command::{EndReason, SessionId},
+    command::{Cursor, EndReason, SessionId},
     event::Event,
     item::Shows,
     limits::{FANOUT_SLICE, FANOUTS_PER_SESSION_MAX},
-    mailbox::{Addressed, Entry, Pushed},
+    mailbox::{Addressed, Entry, Pushed, SubscriptionTag},
     node::NodeAddress,
-    router::{
-        NUDGE,
-        directory::{Directory, Session},
-    },
+    router::directory::{Directory, Session},
     service::{AccountId, Deliveries, Delivery, Recipient},
     time::Timestamp,
 };
@@ -203,7 +200,7 @@ impl Fanout {
                     if let Some(by) = done.and_then(|begun| begun.job.by)
                         && relieved(&mut self.backlogs, by)
                     {
-                        post.push(directory, by, Entry::Continue(NUDGE));
+                        post.push(directory, by, Entry::Continue(Cursor::NUDGE));
                     }
                 }
             }
@@ -256,6 +253,17 @@ fn slice(job: &Job, next: usize, directory: &Directory, post: &mut Post) -> usiz
                     {
                         deliver(job, delivery, id, Addressed::Bare, directory, post);
                     }
+                }
+                if let Some((component, jid)) = directory.relay(account) {
+                    let tag = delivery.tag.as_deref().cloned().unwrap_or_default();
+                    let delivery = Delivery {
+                        tag: Some(Arc::new(SubscriptionTag {
+                            to: Some(jid.clone()),
+                            ..tag
+                        })),
+                        ..delivery.clone()
+                    };
+                    deliver(job, &delivery, component, Addressed::Full, directory, post);
                 }
             }
         }

@@ -15,6 +15,7 @@ mod administration;
 mod availability;
 mod bounce;
 mod commit;
+mod components;
 mod contacts;
 mod cursor;
 mod directory;
@@ -22,6 +23,7 @@ mod dispatch;
 mod fanout;
 mod needs;
 mod pipeline;
+mod relay;
 mod residency;
 mod sessions;
 mod stanzas;
@@ -52,14 +54,12 @@ use crate::{
 };
 
 use self::{
-    commit::Commits, cursor::Cursors, directory::Directory, fanout::Fanout, fanout::Post,
-    residency::Need, residency::Residency, stored::Asked, world::World,
+    commit::Commits, components::Components, cursor::Cursors, directory::Directory, fanout::Fanout,
+    fanout::Post, residency::Need, residency::Residency, stored::Asked, world::World,
 };
 
 /// After how long the store is asked again for what cannot be done without: the start, and who is to hear farewells.
 const STORE_RETRY: Duration = Duration::from_secs(1);
-/// Tells a connection that stopped reading to look again whether it may; continuing it does nothing.
-const NUDGE: Cursor = Cursor(u32::MAX);
 
 /// What the router is told once.
 pub struct RouterSettings {
@@ -242,7 +242,8 @@ impl Router {
         self.throttle
             .set_per_minute(limits.failed_logins_per_minute);
         self.limits = limits.clone();
-        let subject = |jid: &BareJid| subject(&self.roles, jid);
+        let components = abroad(&self.directory.components);
+        let subject = |jid: &BareJid| subject(&self.roles, jid).or_else(|| components(jid));
         let mut world = World {
             directory: &mut self.directory,
             residency: &self.residency,
@@ -325,7 +326,8 @@ impl Router {
             session.pipeline = None;
         }
         if relieved {
-            self.post.push(&self.directory, id, Entry::Continue(NUDGE));
+            self.post
+                .push(&self.directory, id, Entry::Continue(Cursor::NUDGE));
         }
     }
 }
@@ -337,7 +339,22 @@ fn subject(roles: &HashMap<BareJid, Role>, jid: &BareJid) -> Option<Subject> {
         jid: jid.clone(),
         role,
         groups: Vec::new(),
+        component: false,
     })
+}
+
+/// Addresses of components as the rules see them.
+fn abroad(components: &Components) -> impl Fn(&BareJid) -> Option<Subject> + use<> {
+    let roles = components.roles();
+    move |jid| {
+        let role = *roles.get(jid.domain())?;
+        Some(Subject {
+            jid: jid.clone(),
+            role,
+            groups: Vec::new(),
+            component: true,
+        })
+    }
 }
 
 /// S5: what is said where the store could not do it.

@@ -38,6 +38,7 @@ impl Router {
             (Command::Describe { account }, Some(own)) => {
                 smallvec![Need::Account(account.clone()), Need::Roster(own)]
             }
+            (Command::As { command, .. }, _) => self.needs_abroad(command),
             (Command::Admin(request), _) => self.admin_needs(request),
             (Command::Pubsub(request), own) => {
                 let mut needs: Needs = own.into_iter().map(Need::Account).collect();

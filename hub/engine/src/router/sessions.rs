@@ -106,6 +106,7 @@ impl Router {
             self.residency.unpin(&parked.pins);
         }
         let resume = self.cursors.forget(id);
+        self.component_left(id);
         let Some(jid) = session.jid else { return };
         let account = jid.bare();
         let broadcast = session.availability.current().is_some();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use smallvec::{SmallVec, smallvec};
 
 use crate::{
-    address::{BareJid, FullJid, Jid},
+    address::{BareJid, Jid},
     command::{Reply, SessionId},
     effect::{StoreOp, Urgency},
     event::{Event, What},
@@ -43,19 +43,26 @@ impl Router {
         }
     }
 
-    pub(super) fn send(&mut self, ask: Ask, own: &FullJid, mut message: Message) {
+    pub(super) fn send(&mut self, ask: Ask, own: &Jid, mut message: Message) {
         // RFC 6120 §8.1.2.1: `from` is the session's own, always.
-        message.from = own.clone().into();
+        message.from = own.clone();
         self.counts.messages += 1;
         let bare = message.to.bare();
         if !self.is_ours(&bare) {
-            // RFC 6120 §10.3, §10.4: the hub reads no messages, and reaches no other server.
-            let reason = if self.is_hub(&bare) {
-                Reason::ServiceUnavailable
+            // RFC 6120 §10.3, §10.4: the hub reads no messages, and reaches components but no other server.
+            let component = if self.is_hub(&bare) {
+                Err(Reason::ServiceUnavailable.into())
             } else {
-                Reason::RemoteServerNotFound
+                self.abroad(&bare)
             };
-            self.bounce_message(ask.session, &message, &reason.into());
+            match component {
+                Ok(component) => {
+                    let to = message.to.clone();
+                    let event = Arc::new(Event::new(What::Message(message)));
+                    self.relay(&own.bare(), component, &to, &event);
+                }
+                Err(refusal) => self.bounce_message(ask.session, &message, &refusal),
+            }
             return;
         }
         let reachable = self.directory.is_reachable(&bare);
@@ -146,8 +153,8 @@ impl Router {
     }
 
     /// RFC 6120 §10.3 to §10.5, RFC 6121 §8.5.1, §8.5.2.1.3, §8.5.3.
-    pub(super) fn route_iq(&mut self, id: SessionId, own: &FullJid, mut iq: Iq) {
-        iq.from = own.clone().into();
+    pub(super) fn route_iq(&mut self, id: SessionId, own: &Jid, mut iq: Iq) {
+        iq.from = own.clone();
         let bare = iq.to.bare();
         if let Some(to) = iq
             .to
@@ -165,20 +172,27 @@ impl Router {
         }
         // What the hub answers for an account or itself was answered by the session; it knows no more here.
         let ours = self.is_ours(&bare) || self.is_hub(&bare);
-        let reason = if ours {
-            Reason::ServiceUnavailable
+        let component = if ours {
+            Err(Reason::ServiceUnavailable.into())
         } else {
-            Reason::RemoteServerNotFound
+            self.abroad(&bare)
         };
-        self.bounce_iq(id, &iq, &reason.into());
+        match component {
+            Ok(component) => {
+                let to = iq.to.clone();
+                let event = Arc::new(Event::new(What::Iq(iq)));
+                self.relay(&own.bare(), component, &to, &event);
+            }
+            Err(refusal) => self.bounce_iq(id, &iq, &refusal),
+        }
     }
 
     /// XEP-0012 §4: who does not see the account must not learn through its resources when it was last active.
-    pub(super) fn route_iq_of_presence(&mut self, id: SessionId, own: &FullJid, iq: Iq) {
+    pub(super) fn route_iq_of_presence(&mut self, id: SessionId, own: &Jid, iq: Iq) {
         let bare = iq.to.bare();
         if self.is_ours(&bare) && !self.may_see(&own.bare(), &bare) {
             let asked = Iq {
-                from: own.clone().into(),
+                from: own.clone(),
                 ..iq
             };
             self.bounce_iq(id, &asked, &Reason::Forbidden.into());
@@ -195,8 +209,8 @@ impl Router {
     }
 
     /// XEP-0012.
-    pub(super) fn activity(&mut self, ask: Ask, own: &FullJid, of: &Jid) {
-        let result = self.activity_of(&own.bare(), of);
+    pub(super) fn activity(&mut self, ask: Ask, asker: &BareJid, of: &Jid) {
+        let result = self.activity_of(asker, of);
         self.answer(
             ask,
             result.map(|(seconds, status)| Reply::Activity { seconds, status }),
@@ -238,16 +252,19 @@ impl Router {
         Ok((seconds, seen.status.clone()))
     }
 
-    /// Whether `asker`, whose roster is here, sees the account's presence.
+    /// Whether `asker` sees the account's presence: its own roster says so, or if it is elsewhere the account's, which is here.
     fn may_see(&self, asker: &BareJid, account: &BareJid) -> bool {
+        if !self.is_ours(asker) {
+            return self.sees(asker, account);
+        }
         let roster = self.residency.roster(asker);
         let contact = roster.and_then(|roster| roster::find(roster, account));
         asker == account || contact.is_some_and(|contact| contact.subscription.to())
     }
 
     /// XEP-0030 for an account: who may not see its presence cannot tell it from one that does not exist (RFC 6121 §8.5.1).
-    pub(super) fn describe(&mut self, ask: Ask, own: Option<&FullJid>, account: &BareJid) {
-        let allowed = own.is_none_or(|own| self.may_see(&own.bare(), account));
+    pub(super) fn describe(&mut self, ask: Ask, asker: Option<&BareJid>, account: &BareJid) {
+        let allowed = asker.is_none_or(|asker| self.may_see(asker, account));
         let facts = self.residency.facts(account).filter(|_| allowed);
         let Some(role) = facts.map(|facts| facts.role) else {
             self.refuse(ask, Reason::ServiceUnavailable.into());

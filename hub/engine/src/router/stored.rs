@@ -10,7 +10,7 @@ use crate::{
     node::{NodeAddress, NodeId},
     refusal::{Reason, Refusal},
     router::{
-        Router, STORE_RETRY,
+        Router, STORE_RETRY, abroad,
         commit::{After, Deed, accounts_of},
         pipeline::Ask,
         residency::Need,
@@ -243,7 +243,8 @@ impl Router {
 
     /// Ends what the rules forbid among a node's subscriptions: they may be other rules than when it was last in memory (S13).
     fn recheck(&mut self, at: &NodeAddress) {
-        let subject = |jid: &BareJid| subject(&self.roles, jid);
+        let components = abroad(&self.directory.components);
+        let subject = |jid: &BareJid| subject(&self.roles, jid).or_else(|| components(jid));
         let mut world = World {
             directory: &mut self.directory,
             residency: &self.residency,

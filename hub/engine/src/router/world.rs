@@ -1,10 +1,10 @@
 //! What services may know of the world outside them.
 
 use crate::{
-    address::{BareJid, FullJid},
+    address::{BareJid, FullJid, Jid},
     command::SessionId,
     router::{directory::Directory, residency::Residency},
-    service::{self, AccountId, Acquaintance, roster},
+    service::{self, AccountId, Acquaintance, Recipient, roster},
 };
 
 /// The router's shared state as a service sees it.
@@ -20,6 +20,21 @@ impl service::Directory for World<'_> {
 
     fn session(&self, jid: &FullJid) -> Option<SessionId> {
         self.directory.session(jid)
+    }
+
+    fn recipient(&mut self, jid: &Jid) -> Option<Recipient> {
+        // Whatever resource an address of a component has, the component takes it.
+        if let Some(relayed) = self.directory.relayed(jid) {
+            return Some(Recipient::Account(relayed));
+        }
+        match jid.as_full() {
+            Some(full) => self.directory.session(&full).map(Recipient::Session),
+            None => Some(Recipient::Account(self.directory.account(&jid.bare()))),
+        }
+    }
+
+    fn is_account(&self, jid: &BareJid) -> bool {
+        self.directory.components.get(jid.domain()).is_none()
     }
 
     fn acquaintance(&self, owner: &BareJid, contact: &BareJid) -> Acquaintance<'_> {

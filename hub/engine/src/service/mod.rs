@@ -12,7 +12,7 @@ pub mod roster;
 use std::sync::Arc;
 
 use crate::{
-    address::{BareJid, FullJid},
+    address::{BareJid, FullJid, Jid},
     command::{Reply, SessionId},
     effect::{StoreAnswer, StoreOp, StoreQuery, Urgency},
     event::Event,
@@ -65,6 +65,17 @@ pub trait Directory {
     fn account(&mut self, jid: &BareJid) -> AccountId;
     /// The session bound to a full address.
     fn session(&self, jid: &FullJid) -> Option<SessionId>;
+    /// Where what is for this address goes; `None`: a full address that no session has.
+    fn recipient(&mut self, jid: &Jid) -> Option<Recipient> {
+        match jid.as_full() {
+            Some(full) => self.session(&full).map(Recipient::Session),
+            None => Some(Recipient::Account(self.account(&jid.bare()))),
+        }
+    }
+    /// Whether something can be kept for this address until it is taken: only accounts come back for it.
+    fn is_account(&self, _jid: &BareJid) -> bool {
+        true
+    }
     /// What `owner`'s roster says of `contact`. Right only where the roster is in memory: services name those they need
     /// before they are asked to decide.
     fn acquaintance(&self, owner: &BareJid, contact: &BareJid) -> Acquaintance<'_>;

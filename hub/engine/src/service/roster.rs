@@ -2,11 +2,13 @@
 //!
 //! Implements: RFC 6121 §2 roster management, §2.6 versioning; §3 subscriptions, §3.4 pre-approval; appendix A.
 //! Both accounts live in this hub, so a word is one step: the sender's entry and the receiver's change in one commit, and
-//! no crash leaves them of two minds. A contact elsewhere has no second side; see the router's refusal.
+//! no crash leaves them of two minds. A contact elsewhere, at a component, has no second side here; see `abroad`.
 //!
 //! Versions are numbers. A client that has the newest gets "no change", any other gets the whole roster: a log of changes
 //! (§2.6.3 allows one) costs storage for every account and saves a few hundred bytes for the rare client that was away
 //! while its roster changed.
+
+mod abroad;
 
 use std::mem;
 
@@ -18,6 +20,8 @@ use crate::{
     message::{Handshake, SubscriptionStanza},
     refusal::{Reason, Refusal},
 };
+
+pub use self::abroad::{hear, say};
 
 /// Longest name of a contact or group, in bytes (RFC 6121 §2.3.3 leaves the bound to the server; the one of a JID part).
 pub const NAME_BYTES_MAX: usize = 1_023;
@@ -185,6 +189,19 @@ pub fn remove(mut side: Side<'_>, jid: &BareJid, theirs: Option<Side<'_>>) -> Ou
                 let word = SubscriptionStanza::bare(side.account.clone(), jid.clone(), kind);
                 receive(&mut theirs, &mut side, word, None, &mut out);
             }
+        }
+    } else {
+        // A contact elsewhere is told; of an account that is gone nobody hears it.
+        if was.subscription.from() {
+            out.told.push(Told::Hide(side.account.clone(), jid.clone()));
+        }
+        let words = [
+            (Handshake::Unsubscribe, sees),
+            (Handshake::Unsubscribed, seen),
+        ];
+        for (kind, _) in words.into_iter().filter(|(_, due)| *due) {
+            let word = SubscriptionStanza::bare(side.account.clone(), jid.clone(), kind);
+            out.told.push(Told::Stanza(word));
         }
     }
     out

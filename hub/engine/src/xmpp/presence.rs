@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::{
     address::{BareJid, Jid},
     event::What,
-    message::{Handshake, Presence, PresenceKind, Show, SubscriptionStanza},
+    message::{Handshake, Presence, PresenceKind, Probe, Show, SubscriptionStanza},
     refusal::{Reason, Refusal},
     time::Timestamp,
     xmpp::{
@@ -154,6 +154,17 @@ pub fn write_handshake(stanza: &SubscriptionStanza, out: &mut Vec<u8>) {
         .attr_opt("id", stanza.id.as_deref())
         .attr_opt("xml:lang", stanza.lang.as_deref())
         .raw(&stanza.content)
+        .close("presence");
+}
+
+/// Writes a probe to a contact that lives elsewhere (RFC 6121 §4.3.1).
+pub fn write_probe(probe: &Probe, out: &mut Vec<u8>) {
+    Writer::new(out)
+        .open("presence")
+        .attr("to", probe.to.as_str())
+        .attr("from", probe.from.as_str())
+        .attr("type", "probe")
+        .attr_opt("id", probe.id.as_deref())
         .close("presence");
 }
 

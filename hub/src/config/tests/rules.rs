@@ -114,6 +114,7 @@ fn the_rules_of_the_file_reach_the_engine_in_their_order() {
          [[class]]\non = \"devices/+/fall\"\nclass = \"alarm\"\n[[class]]\non = \"devices/#\"\nclass = \"state\"",
     );
     let dev7 = Subject {
+        component: false,
         jid: BareJid::new("dev7", "localhost").expect("an address"),
         role: Role::Device,
         groups: Vec::new(),

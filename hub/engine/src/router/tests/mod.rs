@@ -1,6 +1,7 @@
 //! The router with a synchronous store in memory, and sessions that are lists.
 
 mod accounts;
+mod components;
 mod cursors;
 mod messages;
 mod order;
@@ -262,7 +263,7 @@ impl World {
             }
             for entry in entries {
                 match entry {
-                    Entry::Continue(cursor) if self.drains && cursor != NUDGE => {
+                    Entry::Continue(cursor) if self.drains && cursor != Cursor::NUDGE => {
                         self.ask(id, Command::Continue(cursor));
                     }
                     Entry::Continue(_) => heard.push("continue".into()),
@@ -330,6 +331,7 @@ fn words(event: &Event) -> String {
             PresenceKind::Error => format!("{} presence error", presence.from),
         },
         What::Subscription(stanza) => format!("{} from {}", stanza.kind.name(), stanza.from),
+        What::Probe(probe) => format!("probe from {}", probe.from),
         What::Roster(push) => match &push.contact {
             Some(contact) => format!("push {} {}", push.jid, contact.subscription.name()),
             None => format!("push {} removed", push.jid),

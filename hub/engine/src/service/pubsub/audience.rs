@@ -98,7 +98,7 @@ impl Audience {
         }
         for jid in &changed {
             self.stale += usize::from(!jid.is_bare());
-            let Some(to) = recipient(jid, directory) else {
+            let Some(to) = directory.recipient(jid) else {
                 continue;
             };
             match node.heard_by(jid, name, interest) {
@@ -130,10 +130,16 @@ impl Node {
     }
 
     /// The accounts among those who hear of it, which alarms are owed to (S12).
-    pub(super) fn owed_to(&self, name: &NodeId, interest: &Interest) -> Arc<[BareJid]> {
+    pub(super) fn owed_to(
+        &self,
+        name: &NodeId,
+        interest: &Interest,
+        directory: &dyn Directory,
+    ) -> Arc<[BareJid]> {
         let heard = self.heard(name, interest);
-        let accounts = heard.keys().filter(|jid| jid.is_bare());
-        accounts.map(|jid| jid.bare()).collect()
+        let bare = heard.keys().filter(|jid| jid.is_bare());
+        let bare = bare.map(|jid| jid.bare());
+        bare.filter(|jid| directory.is_account(jid)).collect()
     }
 
     fn resolve(
@@ -144,7 +150,7 @@ impl Node {
     ) -> Audience {
         let mut list = Vec::new();
         for (jid, through) in self.heard(name, interest) {
-            let to = recipient(jid, directory);
+            let to = directory.recipient(jid);
             list.extend(to.map(|to| through.delivery(to)));
         }
         list.sort_unstable_by_key(|delivery| delivery.to);
@@ -218,14 +224,6 @@ impl Node {
 
 fn hears(subscription: &NodeSubscription) -> bool {
     subscription.state == SubscriptionState::Subscribed
-}
-
-/// `None`: the session of a full address is over.
-fn recipient(jid: &Jid, directory: &mut dyn Directory) -> Option<Recipient> {
-    match jid.as_full() {
-        Some(full) => directory.session(&full).map(Recipient::Session),
-        None => Some(Recipient::Account(directory.account(&jid.bare()))),
-    }
 }
 
 /// Through which subscriptions one address hears of a node.

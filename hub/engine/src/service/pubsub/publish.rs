@@ -79,7 +79,7 @@ impl Pubsub {
                 let reply = Ok(reply);
                 return Ok(Decision::Change(Box::new(Change { reply, ..again })));
             }
-            owed_to = node.owed_to(&at.node, &self.interest);
+            owed_to = node.owed_to(&at.node, &self.interest, directory);
             self.owed.room_for(&owed_to, &who.subject.jid)?;
         }
         let item = Arc::new(Item {

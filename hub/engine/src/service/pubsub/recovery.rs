@@ -123,6 +123,14 @@ impl Pubsub {
         }
     }
 
+    /// A component's connection is over, and with it the subscriptions of full addresses of its domain.
+    pub fn component_ended(&mut self, domain: &str) {
+        let theirs = self.sessions.keys().filter(|full| full.domain() == domain);
+        for full in theirs.cloned().collect::<Vec<_>>() {
+            self.session_ended(&full);
+        }
+    }
+
     /// The account is gone: all that memory holds of it goes too. The store removes its own with the account.
     pub fn account_removed(&mut self, account: &BareJid) {
         let theirs = self.sessions.keys().filter(|full| full.bare() == *account);

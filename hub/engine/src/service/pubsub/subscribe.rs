@@ -31,7 +31,7 @@ impl Pubsub {
         let own = jid.bare() == who.subject.jid;
         let alive = jid
             .as_full()
-            .is_none_or(|full| full == who.jid || directory.session(&full).is_some());
+            .is_none_or(|full| full == who.jid || directory.recipient(&jid).is_some());
         if !own || !alive {
             return Err(Refusal::new(Reason::BadRequest).because(Detail::InvalidJid));
         }
@@ -313,10 +313,7 @@ fn subscribed(node: NodeId, subscription: &NodeSubscription) -> PubsubReply {
 }
 
 pub(super) fn recipient(jid: &Jid, directory: &mut dyn Directory) -> Option<Recipient> {
-    match jid.as_full() {
-        Some(full) => directory.session(&full).map(Recipient::Session),
-        None => Some(Recipient::Account(directory.account(&jid.bare()))),
-    }
+    directory.recipient(jid)
 }
 
 pub(super) fn alone(to: Recipient) -> Deliveries {

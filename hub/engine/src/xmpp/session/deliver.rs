@@ -100,6 +100,7 @@ impl Bound {
                 presence::write(event.xmpp(presence::render_shared), to, delay, out);
             }
             What::Subscription(stanza) => presence::write_handshake(stanza, out),
+            What::Probe(probe) => presence::write_probe(probe, out),
             What::Roster(push) => {
                 roster::write_push(push, &id, self.jid.as_str(), out);
             }

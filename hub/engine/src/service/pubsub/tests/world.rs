@@ -450,6 +450,7 @@ pub(super) fn asker(name: &str, role: Role) -> Asker {
     Asker {
         jid: jid.with_resource("x").unwrap(),
         subject: Subject {
+            component: false,
             jid,
             role,
             groups: Vec::new(),

@@ -309,6 +309,7 @@ mod notifications {
         render_headers(&SubscriptionTag::default(), &items, &mut out);
         assert!(out.is_empty());
         let tag = SubscriptionTag {
+            to: None,
             subids: vec!["1".into(), "2".into()],
             collection: Some(Filter::parse("a/#").unwrap()),
             ..SubscriptionTag::default()
