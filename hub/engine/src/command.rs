@@ -150,6 +150,12 @@ pub enum Command {
     Describe { account: BareJid },
     /// Which components are connected, for the hub's disco#items. Answer: [`Reply::Components`].
     ListComponents,
+    /// What belongs to an account (XEP-0030 §4): the resources that are here, and its personal nodes, as far as the asker may
+    /// know of them. Answer: [`Reply::Belongings`].
+    ListBelongings {
+        account: BareJid,
+        page: Option<PageRequest>,
+    },
     /// Sets the account's own keys (XEP-0077 §3.3). Answer: `Done`.
     ChangeCredentials(Box<Credentials>),
     /// Removes the session's own account (XEP-0077 §3.2). Answer: `Done`; then the session ends.
@@ -460,6 +466,11 @@ pub enum Reply {
     },
     /// Domains of connected components.
     Components(Vec<BareJid>),
+    /// What belongs to an account: its nodes are [`PubsubReply::Nodes`].
+    Belongings {
+        resources: Vec<Resource>,
+        nodes: Box<PubsubReply>,
+    },
     /// From pubsub.
     Pubsub(Box<PubsubReply>),
     /// From administration.
@@ -488,7 +499,8 @@ impl Answer {
                     contacts: Some(contacts),
                     ..
                 }) => contacts.iter().map(Contact::weight).sum(),
-                Ok(Reply::Pubsub(reply)) => match &**reply {
+                Ok(Reply::Pubsub(reply) | Reply::Belongings { nodes: reply, .. }) => match &**reply
+                {
                     PubsubReply::Items { items, .. } => items
                         .iter()
                         .map(|item| {

@@ -9,7 +9,7 @@ use crate::{
     account::{Account, Contact, LastSeen, Roster},
     address::BareJid,
     command::{PageInfo, PageRequest},
-    item::{Affiliation, Item, NodeConfig, NodeRecord, NodeSubscription},
+    item::{Affiliation, Item, NodeConfig, NodeRecord, NodeSubscription, PersonalNode},
     message::Message,
     node::{ItemId, NodeAddress, NodeId},
     time::Timestamp,
@@ -46,8 +46,8 @@ pub struct Commit {
 pub enum StoreOp {
     /// Makes or replaces the account's own record; its roster and the rest stay.
     PutAccount(Box<Account>),
-    /// Removes the account with its roster, offline messages, subscriptions, affiliations and owed alarms. Its nodes stay
-    /// unless it was their last owner; then the router deletes them first.
+    /// Removes the account with its roster, offline messages, subscriptions, affiliations, owed alarms and personal nodes. Its
+    /// nodes at the service stay unless it was their last owner; then the router deletes them first.
     RemoveAccount {
         account: BareJid,
     },
@@ -165,6 +165,12 @@ pub enum StoreQuery {
         under: Option<NodeId>,
         page: PageRequest,
     },
+    /// Personal nodes of an account with what `asker` is to each, in order of name. Answer: `PersonalNodes`.
+    PersonalNodes {
+        host: BareJid,
+        asker: BareJid,
+        page: PageRequest,
+    },
     /// Number of items and subscriptions of a node. Answer: `Counts`.
     NodeCounts(NodeAddress),
     /// Lasting subscriptions of a bare address at a host. Answer: `Subscriptions`.
@@ -215,6 +221,10 @@ pub enum StoreAnswer {
     },
     Nodes {
         list: Vec<(NodeId, Box<str>)>,
+        page: PageInfo,
+    },
+    PersonalNodes {
+        list: Vec<PersonalNode>,
         page: PageInfo,
     },
     Counts {

@@ -6,7 +6,7 @@ use crate::{
     address::{BareJid, FullJid, Jid},
     class::Class,
     message::{MessageKind, Show},
-    node::ItemId,
+    node::{ItemId, NodeId},
     payload::Payload,
     time::Timestamp,
 };
@@ -304,6 +304,17 @@ impl Default for SubscriptionOptions {
             depth: SubscriptionDepth::One,
         }
     }
+}
+
+/// A personal node as it is listed: what must be known of it to say who may know of it (XEP-0163 §5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonalNode {
+    /// Its name.
+    pub node: NodeId,
+    /// What it is set to.
+    pub config: Box<NodeConfig>,
+    /// What the asker is to it.
+    pub affiliation: Affiliation,
 }
 
 /// A node as stored, without its items.

@@ -101,6 +101,11 @@ impl NodeAddress {
     pub const fn of_service(node: NodeId) -> Self {
         Self { host: None, node }
     }
+
+    /// Whether it is a filter over the service's nodes (S16). Personal nodes have no tree: `#` is a name there.
+    pub fn is_filter(&self) -> bool {
+        self.host.is_none() && self.node.is_filter()
+    }
 }
 
 /// A set of node names, as MQTT 5 §4.7 writes it: `+` is one level, `#` is the rest and the parent itself.

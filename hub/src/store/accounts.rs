@@ -46,8 +46,9 @@ pub(super) fn put(conn: &Connection, account: &Account) -> Result<(), Fault> {
     }
 }
 
-/// Removes the account and all that is kept for it, except nodes.
+/// Removes the account and all that is kept for it, personal nodes too. Nodes of the service stay.
 pub(super) fn remove(conn: &Connection, account: &BareJid) -> Result<(), Fault> {
+    super::nodes::remove_personal(conn, account)?;
     const OF_THE_ACCOUNT: [&str; 8] = [
         "DELETE FROM account WHERE jid = ?1",
         "DELETE FROM last_seen WHERE account = ?1",

@@ -4,7 +4,7 @@ use leveret_engine::{
     address::{BareJid, Jid},
     command::{PageInfo, PageRequest},
     item::{
-        Affiliation, NodeConfig, NodeRecord, NodeSubscription, SubscriptionOptions,
+        Affiliation, NodeConfig, NodeRecord, NodeSubscription, PersonalNode, SubscriptionOptions,
         SubscriptionState,
     },
     node::{NodeAddress, NodeId},
@@ -85,6 +85,22 @@ pub(super) fn remove(conn: &Connection, at: &NodeAddress) -> Result<(), Fault> {
     owed::remove_node(conn, at)
 }
 
+/// Removes all personal nodes of an account.
+pub(super) fn remove_personal(conn: &Connection, host: &BareJid) -> Result<(), Fault> {
+    let mut statement = conn.prepare_cached("SELECT name FROM node WHERE host = ?1")?;
+    let names = super::collect(&mut statement.query([host.as_str()])?, |row| {
+        super::node_id(row, 0)
+    })?;
+    for node in names {
+        let at = NodeAddress {
+            host: Some(host.clone()),
+            node,
+        };
+        remove(conn, &at)?;
+    }
+    Ok(())
+}
+
 pub(super) fn put_affiliation(
     conn: &Connection,
     at: &NodeAddress,
@@ -119,7 +135,7 @@ pub(super) fn put_subscription(
     } = subscription;
     let (account, resource) = (jid.bare(), jid.resource());
     let options = options.as_ref().map(|options| options.encode());
-    if at.node.is_filter() {
+    if at.is_filter() {
         conn.prepare_cached(
             "INSERT INTO filter (host, name, subid, account, resource, state, options)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
@@ -157,7 +173,7 @@ pub(super) fn remove_subscription(
     at: &NodeAddress,
     subid: &str,
 ) -> Result<(), Fault> {
-    if at.node.is_filter() {
+    if at.is_filter() {
         conn.prepare_cached("DELETE FROM filter WHERE host = ?1 AND name = ?2 AND subid = ?3")?
             .execute([super::host(at), at.node.as_str(), subid])?;
     } else if let Some(node) = find(conn, at)? {
@@ -444,6 +460,34 @@ pub(super) fn page(
         info.index = (index < NAMES_COUNTED_MAX).then_some(index as u32);
         info.first = Some(first.as_str().into());
         info.last = Some(last.as_str().into());
+    }
+    Ok((list, info))
+}
+
+/// A page of an account's personal nodes, with what `asker` is to each.
+pub(super) fn personal_page(
+    conn: &Connection,
+    host: &BareJid,
+    asker: &BareJid,
+    request: &PageRequest,
+) -> Result<(Vec<PersonalNode>, PageInfo), Fault> {
+    let (names, info) = page(conn, Some(host), None, request)?;
+    let mut statement = conn.prepare_cached(
+        "SELECT config, affiliation FROM node
+         LEFT JOIN affiliation ON affiliation.node = node.id AND affiliation.jid = ?3
+         WHERE host = ?1 AND name = ?2",
+    )?;
+    let mut list = Vec::with_capacity(names.len());
+    for (node, _) in names {
+        let mut rows = statement.query([host.as_str(), node.as_str(), asker.as_str()])?;
+        let Some(row) = rows.next()? else { continue };
+        let config = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
+        let affiliation: Option<i64> = row.get(1)?;
+        list.push(PersonalNode {
+            node,
+            config: Box::new(NodeConfig::decode(config)?),
+            affiliation: affiliation.map_or(Ok(Affiliation::None), Affiliation::of_column)?,
+        });
     }
     Ok((list, info))
 }

@@ -51,6 +51,10 @@ pub(super) fn answer(conn: &Connection, query: &StoreQuery) -> Result<StoreAnswe
             let (list, page) = nodes::page(conn, host.as_ref(), under.as_ref(), page)?;
             StoreAnswer::Nodes { list, page }
         }
+        StoreQuery::PersonalNodes { host, asker, page } => {
+            let (list, page) = nodes::personal_page(conn, host, asker, page)?;
+            StoreAnswer::PersonalNodes { list, page }
+        }
         StoreQuery::NodeCounts(at) => {
             let (items, subscriptions) = nodes::counts(conn, at)?;
             StoreAnswer::Counts {
@@ -116,6 +120,7 @@ fn about_query(query: &StoreQuery) -> About<'_> {
         | StoreQuery::Items { at, .. } => About::ItemsOf(at),
         StoreQuery::Boot
         | StoreQuery::Nodes { .. }
+        | StoreQuery::PersonalNodes { .. }
         | StoreQuery::SubscriptionsOf { .. }
         | StoreQuery::AffiliationsOf { .. }
         | StoreQuery::Accounts { .. }

@@ -250,6 +250,9 @@ impl Router {
             }
             Command::Activity { of } => self.activity(ask, &own.bare(), &of),
             Command::Describe { account } => self.describe(ask, Some(&own.bare()), &account),
+            Command::ListBelongings { account, page } => {
+                self.list_belongings(ask, own, account, page)
+            }
             Command::ChangeCredentials(credentials) => {
                 self.change_credentials(ask, own, *credentials)
             }
@@ -261,25 +264,29 @@ impl Router {
     }
 
     fn pubsub(&mut self, ask: Ask, jid: FullJid, request: PubsubRequest) {
+        match self.asker(jid) {
+            Some(asker) => self.decide(ask, &asker, request),
+            None => self.refuse(ask, Reason::NotAuthorized.into()),
+        }
+    }
+
+    /// A session as the pubsub service sees it; `None`: its account was removed while the command waited.
+    pub(super) fn asker(&self, jid: FullJid) -> Option<Asker> {
         let bare = jid.bare();
-        // The account was removed while the command waited.
-        let Some(facts) = self.residency.facts(&bare) else {
-            self.refuse(ask, Reason::NotAuthorized.into());
-            return;
-        };
+        let facts = self.residency.facts(&bare)?;
         let subject = Subject {
             jid: bare,
             role: facts.role,
             groups: Vec::new(),
             component: false,
         };
-        let asker = Asker {
+        Some(Asker {
             subject,
             jid,
             superuser: false,
             counts: facts.counts,
-        };
-        self.decide(ask, &asker, request);
+            host: None,
+        })
     }
 
     fn pubsub_as_operator(&mut self, ask: Ask, request: PubsubRequest) {
@@ -303,6 +310,7 @@ impl Router {
             jid,
             superuser: true,
             counts: AccountCounts::default(),
+            host: None,
         })
     }
 

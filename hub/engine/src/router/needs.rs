@@ -39,6 +39,11 @@ impl Router {
                 smallvec![Need::Account(account.clone()), Need::Roster(own)]
             }
             (Command::As { command, .. }, _) => self.needs_abroad(command),
+            (Command::ListBelongings { account, .. }, Some(own)) => smallvec![
+                Need::Account(own.clone()),
+                Need::Roster(own),
+                Need::Roster(account.clone())
+            ],
             (Command::Admin(request), _) => self.admin_needs(request),
             (Command::Pubsub(request), own) => {
                 let mut needs: Needs = own.into_iter().map(Need::Account).collect();

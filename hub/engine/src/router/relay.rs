@@ -184,6 +184,7 @@ impl Router {
             superuser: false,
             // Bounds of an account are for accounts: a component is trusted by whoever runs the hub (XEP-0114 §4).
             counts: AccountCounts::default(),
+            host: None,
         };
         self.decide(ask, &asker, request);
     }

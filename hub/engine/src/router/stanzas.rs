@@ -9,8 +9,8 @@ use std::sync::Arc;
 use smallvec::{SmallVec, smallvec};
 
 use crate::{
-    address::{BareJid, Jid},
-    command::{Reply, SessionId},
+    address::{BareJid, FullJid, Jid},
+    command::{PageRequest, PubsubAction, PubsubRequest, Reply, SessionId},
     effect::{StoreOp, Urgency},
     event::{Event, What},
     mailbox::Addressed,
@@ -18,9 +18,10 @@ use crate::{
     refusal::{Reason, Refusal},
     router::{
         Router, bounce, commit::After, fanout::Reach, pipeline::Ask, residency::Need, store_failed,
+        stored::Asked, world::World,
     },
     service::{
-        Recipient,
+        Decision, Recipient,
         inbox::{self, Addressee, Fate},
         roster,
     },
@@ -270,19 +271,64 @@ impl Router {
             self.refuse(ask, Reason::ServiceUnavailable.into());
             return;
         };
+        let resources = self.resources(account);
+        self.answer(ask, Ok(Reply::Described { role, resources }));
+    }
+
+    fn resources(&self, account: &BareJid) -> Vec<Resource> {
         let sessions = self
             .directory
             .sessions(account)
             .iter()
             .filter_map(|&id| self.directory.get(id));
-        let resources = sessions
+        sessions
             .filter_map(|session| {
                 Some(Resource {
                     jid: session.jid.clone()?,
                     presence: session.availability.kind()?,
                 })
             })
-            .collect();
-        self.answer(ask, Ok(Reply::Described { role, resources }));
+            .collect()
+    }
+
+    /// XEP-0030 §4, XEP-0163 §5: an account that does not exist has no items, like one whose items the asker may not know of.
+    pub(super) fn list_belongings(
+        &mut self,
+        ask: Ask,
+        own: &FullJid,
+        account: BareJid,
+        page: Option<PageRequest>,
+    ) {
+        let Some(asker) = self.asker(own.clone()) else {
+            self.refuse(ask, Reason::NotAuthorized.into());
+            return;
+        };
+        let resources = if self.may_see(&own.bare(), &account) {
+            self.resources(&account)
+        } else {
+            Vec::new()
+        };
+        let request = PubsubRequest {
+            host: Some(account),
+            action: PubsubAction::List { node: None, page },
+        };
+        let mut world = World {
+            directory: &mut self.directory,
+            residency: &self.residency,
+        };
+        match self.pubsub.handle(&asker, request, &mut world, self.now) {
+            Decision::Read { query, then } => {
+                self.defer(&ask);
+                let then = Box::new(|answer| match then(answer)? {
+                    Reply::Pubsub(nodes) => Ok(Reply::Belongings { resources, nodes }),
+                    other => Ok(other),
+                });
+                self.query(query, Asked::Read { ask, then });
+            }
+            Decision::Refuse(refusal) => self.refuse(ask, refusal),
+            Decision::Answer(_) | Decision::Change(_) => {
+                self.refuse(ask, Reason::InternalServerError.into());
+            }
+        }
     }
 }

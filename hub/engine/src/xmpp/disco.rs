@@ -5,8 +5,9 @@
 
 use crate::{
     address::BareJid,
+    command::PubsubReply,
     message::Resource,
-    xmpp::{namespace as ns, xml::Writer},
+    xmpp::{namespace as ns, pubsub, rsm, xml::Writer},
 };
 
 /// What the hub does for its own domain. Each is answered somewhere in `session`, or kept by the router.
@@ -59,23 +60,43 @@ pub fn write_hub_items(service: &BareJid, w: &mut Writer<'_>) {
     w.close("query");
 }
 
-/// Writes what an account is.
+/// Writes what an account is: a pubsub service of its own too (XEP-0163 §6.1).
 pub fn write_account_info(w: &mut Writer<'_>) {
     w.open("query").attr("xmlns", ns::DISCO_INFO);
     write_identity("account", "registered", None, w);
+    write_identity("pubsub", "pep", None, w);
     for feature in ACCOUNT_FEATURES {
+        write_feature(feature, w);
+    }
+    for feature in pubsub::features_at(pubsub::Place::Personal) {
         write_feature(feature, w);
     }
     w.close("query");
 }
 
-/// Writes what belongs to an account: its resources, to those who may know.
-pub fn write_account_items(resources: &[Resource], w: &mut Writer<'_>) {
+/// Writes what belongs to an account: its resources and personal nodes, to those who may know.
+pub fn write_account_items(
+    resources: &[Resource],
+    nodes: &PubsubReply,
+    account: &str,
+    w: &mut Writer<'_>,
+) {
     w.open("query").attr("xmlns", ns::DISCO_ITEMS);
     for resource in resources {
         w.open("item")
             .attr("jid", resource.jid.as_str())
             .close("item");
+    }
+    if let PubsubReply::Nodes { list, page } = nodes {
+        for (node, title) in list {
+            w.open("item").attr("jid", account);
+            w.attr("node", node.as_str());
+            w.attr_opt("name", Some(&**title).filter(|title| !title.is_empty()));
+            w.close("item");
+        }
+        if let Some(page) = page {
+            rsm::write_page(page, w);
+        }
     }
     w.close("query");
 }

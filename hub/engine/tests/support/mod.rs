@@ -264,6 +264,17 @@ impl Hub {
                 role: Role::Device,
                 resources: Vec::new(),
             }),
+            Command::ListBelongings { account, .. } => Ok(Reply::Belongings {
+                resources: Vec::new(),
+                nodes: Box::new(PubsubReply::Nodes {
+                    list: if account.local() == Some("romeo") {
+                        vec![(NodeId::parse("urn:x#y").unwrap(), "".into())]
+                    } else {
+                        Vec::new()
+                    },
+                    page: None,
+                }),
+            }),
             Command::Pubsub(request) => match &request.action {
                 PubsubAction::Publish { node, items, .. } => {
                     Ok(Reply::Pubsub(Box::new(PubsubReply::Published {

@@ -14,7 +14,7 @@ use leveret_engine::{
     class::ClassRules,
     command::{Command, EndReason, PageInfo, SessionId},
     effect::{AccountCounts, StoreAnswer, StoreFault, StoreOp, StoreQuery, StoreRequest, StoreResponse},
-    item::{Affiliation, Item, NodeRecord},
+    item::{Affiliation, Item, NodeRecord, PersonalNode},
     limits::Limits,
     mailbox::{Entry, MailboxBudget},
     message::Message,
@@ -428,6 +428,17 @@ impl Store {
                 list: self.nodes.iter().map(|(at, (node, _))| (at.node.clone(), node.config.title.clone())).collect(),
                 page: page(self.nodes.len()),
             },
+            StoreQuery::PersonalNodes { host, .. } => {
+                let of_host = self.nodes.iter().filter(|(at, _)| at.host.as_ref() == Some(&host));
+                let list: Vec<_> = of_host
+                    .map(|(at, (node, _))| PersonalNode {
+                        node: at.node.clone(),
+                        config: Box::new(node.config.clone()),
+                        affiliation: Affiliation::None,
+                    })
+                    .collect();
+                StoreAnswer::PersonalNodes { page: page(list.len()), list }
+            }
             StoreQuery::NodeCounts(at) => StoreAnswer::Counts { items: items(&at).len() as u32, subscriptions: 0 },
             StoreQuery::SubscriptionsOf { .. } => StoreAnswer::Subscriptions(Vec::new()),
             StoreQuery::AffiliationsOf { .. } => StoreAnswer::Affiliations(Vec::new()),

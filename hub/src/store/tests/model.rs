@@ -10,7 +10,7 @@ use leveret_engine::{
     address::BareJid,
     command::{PageInfo, PageRequest},
     effect::{AccountCounts, StoreAnswer, StoreOp, StoreQuery},
-    item::{Affiliation, Item, NodeConfig, NodeRecord, NodeSubscription},
+    item::{Affiliation, Item, NodeConfig, NodeRecord, NodeSubscription, PersonalNode},
     message::Message,
     node::{ItemId, NodeAddress, NodeId},
     time::Timestamp,
@@ -91,6 +91,12 @@ impl Model {
                 self.accounts.remove(&account);
                 self.rosters.remove(&account);
                 self.offline.retain(|(_, to, ..)| *to != account);
+                let nodes = self.nodes.keys();
+                let personal = nodes.filter(|at| at.host.as_ref() == Some(&account));
+                for at in personal.cloned().collect::<Vec<_>>() {
+                    self.nodes.remove(&at);
+                    self.drop_owed(|_, other, _| *other == at);
+                }
                 for node in self.nodes.values_mut() {
                     node.affiliations.remove(&account);
                     node.subscriptions
@@ -177,7 +183,7 @@ impl Model {
             } => {
                 self.node(&at)?.affiliations.insert(jid, affiliation);
             }
-            StoreOp::PutSubscription { at, subscription } if at.node.is_filter() => {
+            StoreOp::PutSubscription { at, subscription } if at.is_filter() => {
                 self.filters
                     .insert((at, subscription.subid.clone()), subscription);
             }
@@ -368,6 +374,26 @@ impl Model {
                 let past = |key: &str| keys.iter().filter(|other| **other <= key).count();
                 let (range, page) = cut(&keys, page, page.max.unwrap_or(10_000), from, past);
                 StoreAnswer::Nodes {
+                    list: list[range].to_vec(),
+                    page,
+                }
+            }
+            StoreQuery::PersonalNodes { host, asker, page } => {
+                let list: Vec<_> = self
+                    .nodes
+                    .iter()
+                    .filter(|(at, _)| at.host.as_ref() == Some(host))
+                    .map(|(at, node)| PersonalNode {
+                        node: at.node.clone(),
+                        config: Box::new(node.config.clone()),
+                        affiliation: node.affiliations.get(asker).copied().unwrap_or_default(),
+                    })
+                    .collect();
+                let keys: Vec<_> = list.iter().map(|one| one.node.as_str()).collect();
+                let from = |key: &str| keys.iter().filter(|other| **other < key).count();
+                let past = |key: &str| keys.iter().filter(|other| **other <= key).count();
+                let (range, page) = cut(&keys, page, page.max.unwrap_or(10_000), from, past);
+                StoreAnswer::PersonalNodes {
                     list: list[range].to_vec(),
                     page,
                 }

@@ -273,6 +273,13 @@ fn questions(random: &mut Random) -> Vec<StoreQuery> {
                 page,
             });
         }
+        if let Some(host) = &host {
+            all.push(StoreQuery::PersonalNodes {
+                host: host.clone(),
+                asker: random.account(),
+                page: random.page(&NODES),
+            });
+        }
         all.push(StoreQuery::Nodes {
             host,
             under: None,

@@ -22,7 +22,7 @@ pub(super) const AFFILIATIONS_PER_NODE_MAX: usize = 1_000;
 impl Pubsub {
     pub(super) fn node_affiliations(&self, who: &Asker, id: NodeId) -> Result<Decision, Refusal> {
         self.managed(who, &id)?;
-        let (_, node) = self.existing(&id)?;
+        let (_, node) = self.existing(who, &id)?;
         let list = node.affiliations.iter();
         let list = list.map(|(jid, affiliation)| (id.clone(), jid.clone(), *affiliation));
         Ok(answer(PubsubReply::Affiliations {
@@ -72,7 +72,7 @@ impl Pubsub {
             }
             node.set_affiliation(jid.clone(), affiliation);
             // An outcast hears nothing more, and off the whitelist is off (§4.1, §4.5).
-            if !may_stay(node, &jid) {
+            if !may_stay(&at, node, &jid, directory) {
                 let theirs = node.subscriptions().map(|one| &one.jid);
                 leave.extend(theirs.filter(|one| one.bare() == jid).cloned());
             }

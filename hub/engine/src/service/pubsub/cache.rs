@@ -205,7 +205,7 @@ mod tests {
     }
 
     fn node() -> Node {
-        let config = default_config(&Limits::default());
+        let config = default_config(None, &Limits::default());
         Node::new(
             config,
             BareJid::parse("dev7@localhost").unwrap(),

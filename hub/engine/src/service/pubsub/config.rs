@@ -3,6 +3,7 @@
 //! Implements: XEP-0060 1.30 §8.2.4 to §8.2.5, §16.4.4 (the fields of the node configuration form).
 
 use crate::{
+    address::BareJid,
     command::Field,
     item::{AccessModel, NodeConfig, NodeFull, PublishModel, SendLastItem},
     limits::Limits,
@@ -17,6 +18,8 @@ pub const DEFAULT_ITEMS: u32 = 20;
 pub const ENVELOPE_BYTES: u32 = 4_096;
 /// Longest title, description or payload type, in bytes.
 const TEXT_BYTES_MAX: usize = 1_024;
+/// Most roster groups that a node can be shown to.
+const GROUPS_MAX: usize = 64;
 
 /// The configuration of a node whose maker says nothing. Persistent, so that a device that comes back can be read; open
 /// to read where the access rules say nothing, closed to write (§4.5, S13); headlines, so that readings never land in
@@ -58,12 +61,18 @@ impl Default for NodeConfig {
     }
 }
 
-/// The default under the limits of this hub (§8.3).
-pub(super) fn default_config(limits: &Limits) -> NodeConfig {
+/// The default under the limits of this hub (§8.3). That of personal nodes is XEP-0163's: contacts may read (§7.1), the
+/// newest value is told to whoever comes (§4.3.4), and one is kept, as clients that publish a mood or a place mean it.
+pub(super) fn default_config(host: Option<&BareJid>, limits: &Limits) -> NodeConfig {
     let mut config = NodeConfig {
         max_payload_size: payload_max(limits),
         ..NodeConfig::default()
     };
+    if host.is_some() {
+        config.access_model = AccessModel::Presence;
+        config.max_items = 1;
+        config.send_last_published_item = SendLastItem::OnSubAndPresence;
+    }
     config.max_items = config.max_items.min(items_max(limits));
     config
 }
@@ -125,6 +134,7 @@ fn apply_one(
                 _ => return Err(value.wrong()),
             }
         }
+        "roster_groups_allowed" => config.roster_groups_allowed = groups(value)?,
         "max_items" => config.max_items = max_items(value, limits)?,
         "max_payload_size" => {
             let size = value.number()?;
@@ -152,7 +162,7 @@ fn apply_one(
             config.send_last_published_item = match value.one()? {
                 "never" => SendLastItem::Never,
                 "on_sub" => SendLastItem::OnSub,
-                // `on_sub_and_presence` needs the subscriber's presence: refused until the service hears of it.
+                "on_sub_and_presence" => SendLastItem::OnSubAndPresence,
                 _ => return Err(value.wrong()),
             }
         }
@@ -176,9 +186,7 @@ fn fixed(name: &str, value: Value<'_>, unknown: Unknown) -> Result<(), Refusal> 
         "presence_based_delivery" | "purge_offline" | "tempsub" => !value.boolean()?,
         "item_expire" => matches!(value.one()?, "" | "max" | "0"),
         "publish_full_node" | "publish_node_full" => value.one()? != "reject",
-        "collection" | "children" | "roster_groups_allowed" | "body_xslt" | "dataform_xslt" => {
-            value.is_empty()
-        }
+        "collection" | "children" | "body_xslt" | "dataform_xslt" => value.is_empty(),
         // Words for people, and meta-data that is the hub's to know: they rule nothing.
         "language"
         | "contact"
@@ -201,12 +209,24 @@ fn access_model(value: Value<'_>) -> Result<AccessModel, Refusal> {
     match value.one()? {
         "open" => Ok(AccessModel::Open),
         "whitelist" => Ok(AccessModel::Whitelist),
+        "presence" => Ok(AccessModel::Presence),
+        "roster" => Ok(AccessModel::Roster),
         // §8.1.2: a model that the service does not have.
-        "authorize" | "presence" | "roster" => Err(Refusal::new(Reason::NotAcceptable)
+        "authorize" => Err(Refusal::new(Reason::NotAcceptable)
             .because(Detail::UnsupportedAccessModel)
-            .say("the access models here are open and whitelist")),
+            .say("the access models here are open, presence, roster and whitelist")),
         _ => Err(value.wrong()),
     }
+}
+
+/// A `list-multi`: of whichever groups the owner's roster has, now or later.
+fn groups(value: Value<'_>) -> Result<Box<[Box<str>]>, Refusal> {
+    let groups = &value.field.values;
+    if groups.len() > GROUPS_MAX || groups.iter().any(|group| group.len() > TEXT_BYTES_MAX) {
+        return Err(value.wrong());
+    }
+    let named = groups.iter().filter(|group| !group.is_empty());
+    Ok(named.cloned().collect())
 }
 
 /// `max` is "as many as the service keeps" (`config-node-max`); a number beyond that is refused, not cut.

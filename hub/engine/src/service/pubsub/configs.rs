@@ -38,7 +38,7 @@ mod tests {
     use crate::{limits::Limits, service::pubsub::config::default_config};
 
     fn titled(title: usize) -> Arc<NodeConfig> {
-        let mut config = default_config(&Limits::default());
+        let mut config = default_config(None, &Limits::default());
         config.title = title.to_string().into();
         Arc::new(config)
     }

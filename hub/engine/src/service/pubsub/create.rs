@@ -31,7 +31,7 @@ impl Pubsub {
             None => NodeId::parse(&self.ids.make(now))
                 .map_err(|_| Refusal::new(Reason::InternalServerError))?,
         };
-        let at = NodeAddress::of_service(id);
+        let at = who.at(id);
         let exists = self.nodes.contains_key(&at);
         let draft = match self.draft(who, &at, fields, Unknown::Ignore, now) {
             // §8.1.1: whether a name is taken is told only to those who may create it.
@@ -57,10 +57,10 @@ impl Pubsub {
         now: Now,
     ) -> Result<Node, Refusal> {
         // S16: a filter is no name, and names with `$` are the hub's.
-        if at.node.is_filter() {
+        if at.is_filter() {
             return Err(Refusal::new(Reason::NotAcceptable).say("a filter names no node"));
         }
-        if at.node.is_reserved() {
+        if at.host.is_none() && at.node.is_reserved() {
             return Err(Refusal::new(Reason::NotAcceptable).say("names with $ belong to the hub"));
         }
         if !Rights::new(&self.rules, who).may_create(&at.node) {
@@ -72,7 +72,7 @@ impl Pubsub {
                 .because(Detail::MaxNodesExceeded)
                 .say("the account owns as many nodes as it may"));
         }
-        let mut config = config::default_config(&self.limits);
+        let mut config = config::default_config(at.host.as_ref(), &self.limits);
         config::apply(&mut config, fields, &self.limits, unknown)?;
         Ok(Node::new(config, who.jid.bare(), now.wall))
     }

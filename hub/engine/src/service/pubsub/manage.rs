@@ -26,14 +26,14 @@ impl Pubsub {
     pub(super) fn managed(&self, who: &Asker, id: &NodeId) -> Result<NodeAddress, Refusal> {
         let rights = Rights::new(&self.rules, who);
         rights.not_denied(Action::Configure, id)?;
-        let (at, node) = self.existing(id)?;
+        let (at, node) = self.existing(who, id)?;
         rights.may_manage(id, node)?;
         Ok(at)
     }
 
     pub(super) fn get_config(&self, who: &Asker, id: NodeId) -> Result<Decision, Refusal> {
         self.managed(who, &id)?;
-        let (at, node) = self.existing(&id)?;
+        let (at, node) = self.existing(who, &id)?;
         Ok(answer(PubsubReply::Config {
             config: Box::new(NodeConfig::clone(&node.config)),
             node: Some(at.node),
@@ -101,7 +101,7 @@ impl Pubsub {
             // Whoever is not on the new whitelist has no right to stay (§4.5).
             let leave: Vec<Jid> = node
                 .subscriptions()
-                .filter(|subscription| !may_stay(node, &subscription.jid.bare()))
+                .filter(|subscription| !may_stay(&at, node, &subscription.jid.bare(), directory))
                 .map(|subscription| subscription.jid.clone())
                 .collect();
             self.end_subscriptions(&at, &leave, directory, &mut configured);

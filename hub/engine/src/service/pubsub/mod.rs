@@ -87,6 +87,18 @@ pub struct Asker {
     pub superuser: bool,
     /// How much the account has already.
     pub counts: AccountCounts,
+    /// Whose personal nodes are asked for; `None`: the service's. The request says it.
+    pub host: Option<BareJid>,
+}
+
+impl Asker {
+    /// Where a node of this name is for this request.
+    fn at(&self, node: NodeId) -> NodeAddress {
+        NodeAddress {
+            host: self.host.clone(),
+            node,
+        }
+    }
 }
 
 /// Something that the service needs in memory before it can decide.
@@ -168,13 +180,15 @@ impl Pubsub {
     /// they are missing; rosters always, since the router knows which of them it has.
     pub fn wants(&self, request: &PubsubRequest) -> SmallVec<[Wanted; 1]> {
         let mut missing = SmallVec::new();
-        let Some(node) = node_of(&request.action).filter(|node| !node.is_filter()) else {
+        // Who sees the owner may read, and hears.
+        missing.extend(request.host.clone().map(Wanted::Roster));
+        let at = node_of(&request.action).map(|node| NodeAddress {
+            host: request.host.clone(),
+            node: node.clone(),
+        });
+        let Some(at) = at.filter(|at| !at.is_filter()) else {
             return missing;
         };
-        if request.host.is_some() {
-            return missing;
-        }
-        let at = NodeAddress::of_service(node.clone());
         let known = match self.nodes.get(&at) {
             // A new subscriber gets the last item, which a retraction may have made unknown.
             Some(node) if matches!(request.action, PubsubAction::Subscribe { .. }) => {
@@ -221,11 +235,17 @@ impl Pubsub {
         directory: &mut dyn Directory,
         now: Now,
     ) -> Decision {
-        if request.host.is_some() {
-            // Personal nodes (XEP-0163) come with their own rules; until then no account offers the service.
-            return Decision::Refuse(Reason::ServiceUnavailable.into());
-        }
-        let used = node_of(&request.action).map(|node| NodeAddress::of_service(node.clone()));
+        let visitor;
+        let who = if request.host == who.host {
+            who
+        } else {
+            visitor = Asker {
+                host: request.host,
+                ..who.clone()
+            };
+            &visitor
+        };
+        let used = node_of(&request.action).map(|node| who.at(node.clone()));
         // Before the decision: what that deletes is remembered anew, against answers of the store that are on their way.
         if let Some(at) = &used {
             self.absent.remove(at);
@@ -253,7 +273,7 @@ impl Pubsub {
             A::Configure { node, config } => self.configure(who, node, &config, directory),
             A::DefaultConfig => Ok(answer(PubsubReply::Config {
                 node: None,
-                config: Box::new(config::default_config(&self.limits)),
+                config: Box::new(config::default_config(who.host.as_ref(), &self.limits)),
             })),
             A::Delete { node, redirect } => self.delete(who, node, redirect, directory),
             A::Purge { node } => self.purge(who, node, directory),
@@ -279,7 +299,7 @@ impl Pubsub {
                 max,
                 subid,
                 page,
-            } => self.items(who, node, ids, max, subid, page),
+            } => self.items(who, node, ids, max, subid, page, directory),
             A::Subscriptions { node } => self.own_subscriptions(who, node),
             A::Affiliations { node } => self.own_affiliations(who, node),
             A::NodeSubscriptions { node } => self.node_subscriptions(who, node),
@@ -290,8 +310,8 @@ impl Pubsub {
             A::SetAffiliations { node, changes } => {
                 self.set_affiliations(who, node, changes, directory)
             }
-            A::Describe { node } => self.describe(who, node),
-            A::List { node, page } => self.list(who, node, page),
+            A::Describe { node } => self.describe(who, node, directory),
+            A::List { node, page } => self.list(who, node, page, directory),
         }
     }
 
@@ -315,8 +335,8 @@ impl Pubsub {
     }
 
     /// The node and its address, or `item-not-found` as every use case has it.
-    fn existing(&self, node: &NodeId) -> Result<(NodeAddress, &Node), Refusal> {
-        let at = NodeAddress::of_service(node.clone());
+    fn existing(&self, who: &Asker, node: &NodeId) -> Result<(NodeAddress, &Node), Refusal> {
+        let at = who.at(node.clone());
         let found = self.nodes.get(&at);
         found
             .map(|node| (at, node))

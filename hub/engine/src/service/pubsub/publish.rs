@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     access::Action,
     address::BareJid,
-    class::Class,
+    class::{Class, ClassRules},
     command::{Field, NewItem, PubsubReply, Reply},
     effect::{StoreOp, Urgency},
     event::NodeChange,
@@ -38,7 +38,7 @@ impl Pubsub {
         directory: &mut dyn Directory,
         now: Now,
     ) -> Result<Decision, Refusal> {
-        let at = NodeAddress::of_service(id);
+        let at = who.at(id);
         let rights = Rights::new(&self.rules, who);
         let options = options.unwrap_or_default();
         let exists = self.nodes.contains_key(&at);
@@ -53,7 +53,10 @@ impl Pubsub {
                 node
             }
             // §7.1.3.3, §7.1.4: made only where the asker may make it; S16's names are refused as such.
-            None if rights.may_create(&at.node) || at.node.is_filter() || at.node.is_reserved() => {
+            None if rights.may_create(&at.node)
+                || at.is_filter()
+                || (at.host.is_none() && at.node.is_reserved()) =>
+            {
                 let made = self.draft(who, &at, &options, Unknown::Refuse, now)?;
                 draft.insert(made)
             }
@@ -61,7 +64,11 @@ impl Pubsub {
         };
         let new = the_item(&node.config, items)?;
         let item_id = named(&mut self.ids, new.id, now)?;
-        let class = self.classes.of(at.node.as_str(), node.config.max_items);
+        let class = match at.host {
+            // Rules are about the service's names (S13).
+            Some(_) => ClassRules::default().of(at.node.as_str(), node.config.max_items),
+            None => self.classes.of(at.node.as_str(), node.config.max_items),
+        };
         let reply = Reply::Pubsub(Box::new(PubsubReply::Published {
             node: at.node.clone(),
             items: vec![item_id.clone()],

@@ -4,15 +4,19 @@ use std::sync::Arc;
 
 use crate::{
     access::{Action, Verdict},
+    address::BareJid,
     command::{PageRequest, PubsubReply, Reply},
     effect::{StoreAnswer, StoreQuery},
-    item::{Affiliation, Item, NodeConfig, NodeSubscription},
+    item::{Affiliation, Item, NodeConfig, NodeSubscription, PersonalNode},
     node::{ItemId, NodeId},
     refusal::{Detail, Reason, Refusal},
-    service::Decision,
+    service::{Decision, Directory},
 };
 
-use super::{Asker, Pubsub, answer, rights::Rights};
+use super::{
+    Asker, Pubsub, answer,
+    rights::{Rights, is_admitted},
+};
 
 /// Most items of one answer; the rest is paged (§6.5.4).
 const ITEMS_PER_REPLY_MAX: u32 = 256;
@@ -30,12 +34,13 @@ impl Pubsub {
         max: Option<u32>,
         subid: Option<Box<str>>,
         page: Option<PageRequest>,
+        directory: &dyn Directory,
     ) -> Result<Decision, Refusal> {
         let rights = Rights::new(&self.rules, who);
         rights.not_denied(Action::Subscribe, &id)?;
         // §6.5.9.11
-        let (at, node) = self.existing(&id)?;
-        rights.may_read(&id, node)?;
+        let (at, node) = self.existing(who, &id)?;
+        rights.may_read(&id, node, directory)?;
         // §6.5.9.4
         if !node.config.persist_items {
             return Err(Refusal::new(Reason::FeatureNotImplemented)
@@ -120,13 +125,13 @@ impl Pubsub {
         let bare = who.subject.jid.as_jid();
         let full = who.jid.as_jid();
         if let Some(id) = node {
-            if !id.is_filter() {
+            if !who.at(id.clone()).is_filter() {
                 Rights::new(&self.rules, who).may_know(&id)?;
-                self.existing(&id)?;
+                self.existing(who, &id)?;
             }
             let places = [bare, full]
                 .into_iter()
-                .flat_map(|jid| self.places(&id, jid));
+                .flat_map(|jid| self.places(&who.at(id.clone()), jid));
             let list = places.map(|(_, one)| (id.clone(), one)).collect();
             return Ok(answer(PubsubReply::Subscriptions {
                 node: Some(id),
@@ -139,17 +144,18 @@ impl Pubsub {
             .get(&who.jid)
             .into_iter()
             .flatten()
+            .filter(|at| at.host == who.host)
             .flat_map(|at| {
                 let waiting = self.stranded.get(at).into_iter().flatten();
                 let waiting = waiting.filter(|one| one.jid == *full).cloned();
-                let places = self.places(&at.node, full).into_iter();
+                let places = self.places(at, full).into_iter();
                 let all = places.map(|(_, one)| one).chain(waiting);
                 all.map(|one| (at.node.clone(), one)).collect::<Vec<_>>()
             })
             .collect();
         Ok(Decision::Read {
             query: StoreQuery::SubscriptionsOf {
-                host: None,
+                host: who.host.clone(),
                 account: who.subject.jid.clone(),
             },
             then: Box::new(move |answer| match answer {
@@ -171,7 +177,7 @@ impl Pubsub {
         let account = who.subject.jid.clone();
         if let Some(id) = node {
             Rights::new(&self.rules, who).may_know(&id)?;
-            let (_, node) = self.existing(&id)?;
+            let (_, node) = self.existing(who, &id)?;
             let affiliation = node.affiliation(&account);
             let list =
                 (affiliation != Affiliation::None).then(|| (id.clone(), account, affiliation));
@@ -182,7 +188,7 @@ impl Pubsub {
         }
         Ok(Decision::Read {
             query: StoreQuery::AffiliationsOf {
-                host: None,
+                host: who.host.clone(),
                 account: account.clone(),
             },
             then: Box::new(move |answer| match answer {
@@ -197,9 +203,18 @@ impl Pubsub {
     }
 
     /// §5.3, §5.4: what a node is and its meta-data.
-    pub(super) fn describe(&self, who: &Asker, id: NodeId) -> Result<Decision, Refusal> {
+    pub(super) fn describe(
+        &self,
+        who: &Asker,
+        id: NodeId,
+        directory: &dyn Directory,
+    ) -> Result<Decision, Refusal> {
         Rights::new(&self.rules, who).not_denied(Action::Subscribe, &id)?;
-        let (at, node) = self.existing(&id)?;
+        let (at, node) = self.existing(who, &id)?;
+        if who.host.is_some() {
+            // Of what is private even the title is.
+            Rights::new(&self.rules, who).may_read(&id, node, directory)?;
+        }
         let config = Box::new(NodeConfig::clone(&node.config));
         let (creator, created) = (node.creator.clone(), node.created);
         let owners = node.owners().cloned().collect();
@@ -234,6 +249,7 @@ impl Pubsub {
         who: &Asker,
         node: Option<NodeId>,
         page: Option<PageRequest>,
+        directory: &dyn Directory,
     ) -> Result<Decision, Refusal> {
         let paged = page.is_some();
         let page = page.unwrap_or_default();
@@ -242,14 +258,20 @@ impl Pubsub {
             ..page
         };
         let Some(id) = node else {
-            return Ok(self.list_nodes(who, None, page, paged));
+            return Ok(match &who.host {
+                Some(host) => list_personal(who, host, page, paged, directory),
+                None => self.list_nodes(who, None, page, paged),
+            });
         };
         let rights = Rights::new(&self.rules, who);
         rights.not_denied(Action::Subscribe, &id)?;
-        let Ok((at, node)) = self.existing(&id) else {
+        let Ok((at, node)) = self.existing(who, &id) else {
+            if who.host.is_some() {
+                return Err(Reason::ItemNotFound.into());
+            }
             return Ok(self.list_nodes(who, Some(id), page, paged));
         };
-        rights.may_read(&id, node)?;
+        rights.may_read(&id, node, directory)?;
         if !node.config.persist_items {
             return Ok(answer(PubsubReply::ItemIds {
                 node: id,
@@ -311,6 +333,45 @@ impl Pubsub {
                 other => Err(unexpected(&other)),
             }),
         }
+    }
+}
+
+/// XEP-0163 §5: only nodes that the asker may subscribe to or read.
+fn list_personal(
+    who: &Asker,
+    host: &BareJid,
+    page: PageRequest,
+    paged: bool,
+    directory: &dyn Directory,
+) -> Decision {
+    let asker = who.subject.jid.clone();
+    let own = asker == *host || who.superuser;
+    let acquaintance = directory.acquaintance(host, &asker);
+    let (sees, groups) = (acquaintance.sees, acquaintance.groups.to_vec());
+    let may_know = move |node: &PersonalNode| match node.affiliation {
+        _ if own => true,
+        Affiliation::Owner | Affiliation::Publisher | Affiliation::Member => true,
+        Affiliation::Outcast | Affiliation::PublishOnly => false,
+        Affiliation::None => is_admitted(&node.config, sees, &groups),
+    };
+    Decision::Read {
+        query: StoreQuery::PersonalNodes {
+            host: host.clone(),
+            asker,
+            page,
+        },
+        then: Box::new(move |answer| match answer {
+            StoreAnswer::PersonalNodes { mut list, page } => {
+                let short = paged || page.count as usize > list.len();
+                list.retain(may_know);
+                let named = |node: PersonalNode| (node.node, node.config.title);
+                Ok(reply(PubsubReply::Nodes {
+                    list: list.into_iter().map(named).collect(),
+                    page: short.then_some(page),
+                }))
+            }
+            other => Err(unexpected(&other)),
+        }),
     }
 }
 

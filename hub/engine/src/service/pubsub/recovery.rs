@@ -46,12 +46,12 @@ impl Pubsub {
     pub fn commit_failed(&mut self, ops: &[StoreOp]) {
         for op in ops {
             match op {
-                StoreOp::PutSubscription { at, subscription } if at.node.is_filter() => {
+                StoreOp::PutSubscription { at, subscription } if at.is_filter() => {
                     if let Ok(filter) = Filter::of(&at.node) {
                         self.interest.remove(&filter, &subscription.jid);
                     }
                 }
-                StoreOp::RemoveSubscription { at, subid } if at.node.is_filter() => {
+                StoreOp::RemoveSubscription { at, subid } if at.is_filter() => {
                     let removed = |(place, one): &(NodeAddress, NodeSubscription)| {
                         place == at && one.subid == *subid
                     };
@@ -107,7 +107,7 @@ impl Pubsub {
     /// S18: the subscriptions of a full address end with its session. They were never stored, and nobody is told.
     pub fn session_ended(&mut self, jid: &FullJid) {
         for at in self.sessions.remove(jid).unwrap_or_default() {
-            if at.node.is_filter() {
+            if at.is_filter() {
                 if let Ok(filter) = Filter::of(&at.node) {
                     self.interest.remove(&filter, jid.as_jid());
                 }
@@ -137,6 +137,14 @@ impl Pubsub {
         for session in theirs.cloned().collect::<Vec<_>>() {
             self.session_ended(&session);
         }
+        let personal = self
+            .nodes
+            .keys()
+            .filter(|at| at.host.as_ref() == Some(account));
+        for at in personal.cloned().collect::<Vec<_>>() {
+            self.nodes.remove(&at);
+        }
+        self.absent.retain(|at| at.host.as_ref() != Some(account));
         self.interest.remove_account(account);
         self.owed.remove_account(account);
         self.undo.retain(|(_, one)| one.jid.bare() != *account);
@@ -198,8 +206,8 @@ impl Pubsub {
         let node = self.nodes.get(at)?;
         let forbidden = |jid: &Jid| {
             roles(&jid.bare()).is_some_and(|subject| {
-                let rights = Rights::of_subject(&self.rules, &subject);
-                rights.may_read(&at.node, node).is_err()
+                let rights = Rights::of_subject(&self.rules, &subject, at.host.as_ref());
+                rights.may_read(&at.node, node, &*directory).is_err()
             })
         };
         let ended: Vec<Jid> = node

@@ -4,7 +4,7 @@ use crate::{
     access::Action,
     effect::StoreOp,
     event::NodeChange,
-    node::{ItemId, NodeAddress, NodeId},
+    node::{ItemId, NodeId},
     refusal::{Detail, Reason, Refusal},
     service::{Decision, Directory},
 };
@@ -20,7 +20,7 @@ impl Pubsub {
         notify: bool,
         directory: &mut dyn Directory,
     ) -> Result<Decision, Refusal> {
-        let at = NodeAddress::of_service(id);
+        let at = who.at(id);
         let rights = Rights::new(&self.rules, who);
         rights.not_denied(Action::Publish, &at.node)?;
         let node = self

@@ -1,12 +1,13 @@
 //! Who may do what with a node, in the order of S13: a deny of the rules; what the owner granted; the rules; the node's
-//! own models.
+//! own models. Of personal nodes the rules say nothing: their account may do everything, the models decide for others.
 
 use crate::{
     access::{AccessRules, Action, Subject, Verdict},
-    address::FullJid,
-    item::{AccessModel, Affiliation, PublishModel},
+    address::{BareJid, FullJid},
+    item::{AccessModel, Affiliation, NodeConfig, PublishModel},
     node::NodeId,
     refusal::{Detail, Reason, Refusal},
+    service::Directory,
 };
 
 use super::{Asker, node::Node};
@@ -16,6 +17,8 @@ use super::{Asker, node::Node};
 pub(super) struct Rights<'a> {
     rules: &'a AccessRules,
     subject: &'a Subject,
+    /// Whose personal nodes are meant; `None`: the service's.
+    host: Option<&'a BareJid>,
     /// The session that asks, if one does.
     session: Option<&'a FullJid>,
     superuser: bool,
@@ -26,27 +29,40 @@ impl<'a> Rights<'a> {
         Self {
             rules,
             subject: &who.subject,
+            host: who.host.as_ref(),
             session: Some(&who.jid),
             superuser: who.superuser,
         }
     }
 
     /// Those of an account that asks nothing now: for the re-check of live subscriptions.
-    pub(super) fn of_subject(rules: &'a AccessRules, subject: &'a Subject) -> Self {
+    pub(super) fn of_subject(
+        rules: &'a AccessRules,
+        subject: &'a Subject,
+        host: Option<&'a BareJid>,
+    ) -> Self {
         Self {
             rules,
             subject,
+            host,
             session: None,
             superuser: false,
         }
     }
 
     fn verdict(&self, action: Action, name: &NodeId) -> Verdict {
-        if self.superuser {
+        if self.superuser || self.is_host() {
             Verdict::Allow
+        } else if self.host.is_some() {
+            Verdict::Silent
         } else {
             self.rules.on_node(self.subject, action, name.as_str())
         }
+    }
+
+    /// Whether the asker's own personal nodes are meant.
+    fn is_host(&self) -> bool {
+        self.host == Some(&self.subject.jid)
     }
 
     /// A deny is said before anything is said of the node, so that it tells nothing about it.
@@ -73,7 +89,7 @@ impl<'a> Rights<'a> {
         let verdict = self.verdict(Action::Publish, name);
         let may = match (verdict, node.affiliation(&self.subject.jid)) {
             (Verdict::Deny, _) => false,
-            _ if self.superuser => true,
+            _ if self.superuser || self.is_host() => true,
             (_, Affiliation::Outcast) => false,
             (_, Affiliation::Owner | Affiliation::Publisher | Affiliation::PublishOnly) => true,
             (Verdict::Allow, _) => true,
@@ -109,20 +125,23 @@ impl<'a> Rights<'a> {
     }
 
     /// To subscribe and to read items: XEP-0060 §4.5; refused as §6.1.3 and §6.5.9 say.
-    pub(super) fn may_read(&self, name: &NodeId, node: &Node) -> Result<(), Refusal> {
+    pub(super) fn may_read(
+        &self,
+        name: &NodeId,
+        node: &Node,
+        directory: &dyn Directory,
+    ) -> Result<(), Refusal> {
         let verdict = self.verdict(Action::Subscribe, name);
         match (verdict, node.affiliation(&self.subject.jid)) {
             (Verdict::Deny, _) => Err(Reason::Forbidden.into()),
-            _ if self.superuser => Ok(()),
+            _ if self.superuser || self.is_host() => Ok(()),
             // §6.1.3.8: blocked. A publish-only entity may not subscribe either (§4.1).
             (_, Affiliation::Outcast | Affiliation::PublishOnly) => Err(Reason::Forbidden.into()),
             (_, Affiliation::Owner | Affiliation::Publisher | Affiliation::Member) => Ok(()),
             (Verdict::Allow, Affiliation::None) => Ok(()),
-            (Verdict::Silent, Affiliation::None) => match node.config.access_model {
-                AccessModel::Open => Ok(()),
-                // §6.1.3.4: not on the whitelist. Models that are not offered admit nobody else either.
-                _ => Err(Refusal::new(Reason::NotAllowed).because(Detail::ClosedNode)),
-            },
+            (Verdict::Silent, Affiliation::None) => {
+                admits(self.host, node, &self.subject.jid, directory)
+            }
         }
     }
 
@@ -132,9 +151,61 @@ impl<'a> Rights<'a> {
         match (verdict, node.affiliation(&self.subject.jid)) {
             (Verdict::Deny, _) => Err(Reason::Forbidden.into()),
             (Verdict::Allow, affiliation) if affiliation != Affiliation::Outcast => Ok(()),
-            _ if self.superuser => Ok(()),
+            _ if self.superuser || self.is_host() => Ok(()),
             (_, Affiliation::Owner) => Ok(()),
             _ => Err(Reason::Forbidden.into()),
+        }
+    }
+}
+
+/// The same where one owner is known, and what its roster says of the account.
+pub(super) fn is_admitted(config: &NodeConfig, sees: bool, groups: &[Box<str>]) -> bool {
+    match config.access_model {
+        AccessModel::Open => true,
+        AccessModel::Presence => sees,
+        AccessModel::Roster => {
+            let allowed = &config.roster_groups_allowed;
+            groups.iter().any(|group| allowed.contains(group))
+        }
+        AccessModel::Authorize | AccessModel::Whitelist => false,
+    }
+}
+
+/// Whether the node's access model alone admits an account that has no affiliation (§4.5). `host` is whose personal node it
+/// is; for a node of the service the rosters of its owners count, as far as they are in memory.
+pub(super) fn admits(
+    host: Option<&BareJid>,
+    node: &Node,
+    account: &BareJid,
+    directory: &dyn Directory,
+) -> Result<(), Refusal> {
+    let is_known = |fits: &dyn Fn(&BareJid) -> bool| match host {
+        Some(host) => host == account || fits(host),
+        None => node.owners().any(fits),
+    };
+    match node.config.access_model {
+        AccessModel::Open => Ok(()),
+        AccessModel::Presence => {
+            let sees = |owner: &BareJid| directory.acquaintance(owner, account).sees;
+            // §6.1.3.2
+            is_known(&sees).then_some(()).ok_or_else(|| {
+                Refusal::new(Reason::NotAuthorized).because(Detail::PresenceSubscriptionRequired)
+            })
+        }
+        AccessModel::Roster => {
+            let allowed = &node.config.roster_groups_allowed;
+            let is_in_group = |owner: &BareJid| {
+                let groups = directory.acquaintance(owner, account).groups;
+                groups.iter().any(|group| allowed.contains(group))
+            };
+            // §6.1.3.3
+            is_known(&is_in_group).then_some(()).ok_or_else(|| {
+                Refusal::new(Reason::NotAuthorized).because(Detail::NotInRosterGroup)
+            })
+        }
+        // §6.1.3.4: not on the whitelist. A model that is not offered admits nobody else either.
+        AccessModel::Authorize | AccessModel::Whitelist => {
+            Err(Refusal::new(Reason::NotAllowed).because(Detail::ClosedNode))
         }
     }
 }

@@ -35,19 +35,25 @@ impl Pubsub {
         if !own || !alive {
             return Err(Refusal::new(Reason::BadRequest).because(Detail::InvalidJid));
         }
-        if is_subtree(&options.unwrap_or_default())? && !id.is_filter() {
+        let is_subtree = is_subtree(&options.unwrap_or_default())?;
+        if is_subtree && who.host.is_some() {
+            return Err(Refusal::new(Reason::FeatureNotImplemented)
+                .because(Detail::Unsupported("subscription-options"))
+                .say("personal nodes have no tree"));
+        }
+        if is_subtree && !id.is_filter() {
             let below = subtree(&id)?;
             return self.subscribe_filter(who, id, below, jid, now);
         }
-        if id.is_filter() {
+        if who.at(id.clone()).is_filter() {
             let filter = Filter::of(&id)
                 .map_err(|error| Refusal::new(Reason::NotAcceptable).say(error.to_string()))?;
             return self.subscribe_filter(who, id, filter, jid, now);
         }
         let rights = Rights::new(&self.rules, who);
         rights.not_denied(Action::Subscribe, &id)?;
-        let (at, node) = self.existing(&id)?;
-        rights.may_read(&id, node)?;
+        let (at, node) = self.existing(who, &id)?;
+        rights.may_read(&id, node, directory)?;
         if let Some(subscription) = node.subscription(&jid) {
             // §6.1.6: subscribing again is answered with the subscription that there is.
             return Ok(answer(subscribed(id, subscription)));
@@ -136,12 +142,12 @@ impl Pubsub {
         if jid.bare() != who.subject.jid && !who.superuser {
             return Err(Reason::Forbidden.into());
         }
-        let places = self.places(&id, &jid);
+        let places = self.places(&who.at(id.clone()), &jid);
         if places.is_empty() {
             // §6.2.3.4 before §6.2.3.2; a filter needs no node.
-            if !id.is_filter() {
+            if !who.at(id.clone()).is_filter() {
                 Rights::new(&self.rules, who).may_know(&id)?;
-                self.existing(&id)?;
+                self.existing(who, &id)?;
             }
             return Err(Refusal::new(Reason::UnexpectedRequest).because(Detail::NotSubscribed));
         }
@@ -173,15 +179,15 @@ impl Pubsub {
     }
 
     /// Where an address is subscribed under a name: the node itself, the filter, or the subtree.
-    pub(super) fn places(&self, id: &NodeId, jid: &Jid) -> Vec<(Place, NodeSubscription)> {
+    pub(super) fn places(&self, at: &NodeAddress, jid: &Jid) -> Vec<(Place, NodeSubscription)> {
         let mut places = Vec::new();
-        let filter = if id.is_filter() {
-            Filter::of(id).ok()
+        let filter = if at.is_filter() {
+            Filter::of(&at.node).ok()
         } else {
-            let at = NodeAddress::of_service(id.clone());
-            let exact = self.nodes.get(&at).and_then(|node| node.subscription(jid));
+            let exact = self.nodes.get(at).and_then(|node| node.subscription(jid));
             places.extend(exact.map(|one| (Place::Node(at.clone()), one.clone())));
-            subtree(id).ok()
+            // Personal nodes have no tree.
+            at.host.is_none().then(|| subtree(&at.node).ok()).flatten()
         };
         if let Some(filter) = filter {
             let there = self.interest.get(&filter);

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::{
     address::{BareJid, Jid},
     command::PubsubReply,
-    item::{AccessModel, Affiliation, NodeSubscription, SubscriptionState},
+    item::{Affiliation, NodeSubscription, SubscriptionState},
     node::{NodeAddress, NodeId},
     refusal::{Reason, Refusal},
     service::{Change, Decision, Directory},
@@ -16,6 +16,7 @@ use super::{
     Asker, Pubsub, answer, change,
     node::Node,
     notice,
+    rights::admits,
     subscribe::{Place, alone, recipient, told_of},
 };
 
@@ -25,7 +26,7 @@ type Wish = (Jid, SubscriptionState, Option<Box<str>>);
 impl Pubsub {
     pub(super) fn node_subscriptions(&self, who: &Asker, id: NodeId) -> Result<Decision, Refusal> {
         self.managed(who, &id)?;
-        let (_, node) = self.existing(&id)?;
+        let (_, node) = self.existing(who, &id)?;
         let list = node.subscriptions();
         let list = list.map(|one| (id.clone(), one.clone())).collect();
         Ok(answer(PubsubReply::Subscriptions {
@@ -43,7 +44,7 @@ impl Pubsub {
         now: Now,
     ) -> Result<Decision, Refusal> {
         let at = self.managed(who, &id)?;
-        let (_, node) = self.existing(&id)?;
+        let (_, node) = self.existing(who, &id)?;
         self.check_wishes(who, node, &wishes)?;
         let mut changed = change(Vec::new());
         for (jid, state, _) in wishes {
@@ -136,10 +137,15 @@ impl Pubsub {
 }
 
 /// Whether an account may stay subscribed by what the node itself says (§4.1, §4.5).
-pub(super) fn may_stay(node: &Node, account: &BareJid) -> bool {
+pub(super) fn may_stay(
+    at: &NodeAddress,
+    node: &Node,
+    account: &BareJid,
+    directory: &dyn Directory,
+) -> bool {
     match node.affiliation(account) {
         Affiliation::Owner | Affiliation::Publisher | Affiliation::Member => true,
-        Affiliation::Outcast | Affiliation::PublishOnly => false,
-        Affiliation::None => node.config.access_model == AccessModel::Open,
+        Affiliation::Outcast | Affiliation::PublishOnly => at.host.as_ref() == Some(account),
+        Affiliation::None => admits(at.host.as_ref(), node, account, directory).is_ok(),
     }
 }

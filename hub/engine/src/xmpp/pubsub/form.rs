@@ -41,7 +41,13 @@ pub fn write_config(config: &NodeConfig, purpose: Purpose, w: &mut Writer<'_>) {
         "Who may subscribe and read",
         access_model_name(config.access_model),
         // Only what the service has (§8.2.2).
-        &["open", "whitelist"],
+        &["open", "presence", "roster", "whitelist"],
+    );
+    form.field(
+        "pubsub#roster_groups_allowed",
+        "list-multi",
+        Some("The roster groups that may subscribe and read"),
+        config.roster_groups_allowed.iter().map(|group| &**group),
     );
     form.choice(
         "pubsub#publish_model",
@@ -106,7 +112,7 @@ pub fn write_config(config: &NodeConfig, purpose: Purpose, w: &mut Writer<'_>) {
         "pubsub#send_last_published_item",
         "When the last item is sent unasked",
         send_last_name(config.send_last_published_item),
-        &["never", "on_sub"],
+        &["never", "on_sub", "on_sub_and_presence"],
     );
     form.end();
 }

@@ -11,7 +11,6 @@ use crate::{
     event::{Event, What},
     mailbox::{Addressed, SubscriptionTag},
     message::Iq,
-    refusal::Reason,
     time::Timestamp,
     xmpp::{
         disco, last, message, presence, roster,
@@ -35,16 +34,6 @@ impl Bound {
         let to = Some(self.jid.as_str());
         let reply = match &answer.result {
             Ok(reply) => reply,
-            // XEP-0030 §8: of an account that does not exist or may not be seen there are no items; its info is an error.
-            Err(refusal)
-                if asked == Asked::AccountItems && refusal.reason == Reason::ServiceUnavailable =>
-            {
-                let mut w = Writer::new(out);
-                open_result(&mut w, id, from, to);
-                disco::write_account_items(&[], &mut w);
-                w.close("iq");
-                return;
-            }
             Err(refusal) => {
                 return write_error(StanzaName::Iq, Some(id), from, to, refusal, out);
             }
@@ -59,8 +48,9 @@ impl Bound {
                 last::write(*seconds, status.as_deref(), &mut w);
             }
             (Asked::AccountInfo, Reply::Described { .. }) => disco::write_account_info(&mut w),
-            (Asked::AccountItems, Reply::Described { resources, .. }) => {
-                disco::write_account_items(resources, &mut w);
+            (Asked::AccountItems, Reply::Belongings { resources, nodes }) => {
+                let own = self.bare_text();
+                disco::write_account_items(resources, nodes, from.unwrap_or(own), &mut w);
             }
             (Asked::Pubsub | Asked::PubsubOwner, Reply::Pubsub(reply)) => {
                 w.finish_tag();

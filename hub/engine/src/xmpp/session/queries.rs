@@ -12,7 +12,7 @@ use crate::{
     xmpp::{
         disco, last, namespace as ns,
         output::Output,
-        register, roster,
+        register, roster, rsm,
         stanza::{Stanza, open_result},
         time, version,
         xml::{Element, Writer},
@@ -89,7 +89,8 @@ impl Bound {
                 self.ask(asked, request.stanza, request.to, command, around, out);
                 Ok(())
             }
-            (ns::LAST, "query") | (ns::DISCO_INFO | ns::DISCO_ITEMS, "query") => {
+            (ns::LAST | ns::DISCO_INFO | ns::DISCO_ITEMS, "query")
+            | (ns::PUBSUB | ns::PUBSUB_OWNER, "pubsub") => {
                 self.query_of_account(request, around, out)
             }
             _ => self.query_session(request, around, out),
@@ -234,7 +235,7 @@ impl Bound {
                 self.result(&request, out, service::write_info);
             }
             _ => {
-                let (asked, pubsub) = service::read(request.child, request.kind)?;
+                let (asked, pubsub) = service::read(request.child, request.kind, None)?;
                 let command = Command::Pubsub(Box::new(pubsub));
                 self.ask(asked, request.stanza, request.to, command, around, out);
             }
@@ -257,6 +258,7 @@ impl Bound {
         let answered_here = matches!(
             (request.child.namespace(), request.child.name()),
             (ns::LAST | ns::DISCO_INFO | ns::DISCO_ITEMS, "query")
+                | (ns::PUBSUB | ns::PUBSUB_OWNER, "pubsub")
         );
         if of_our_account && answered_here {
             return self.query_of_account(request, around, out);
@@ -292,14 +294,28 @@ impl Bound {
                 request.only(IqKind::Get)?;
                 (Asked::Activity, Command::Activity { of: account.into() })
             }
-            namespace => {
+            // XEP-0163 §3.1: every account a pubsub service; its nodes are asked for at its own address.
+            namespace
+                if matches!(namespace, ns::PUBSUB | ns::PUBSUB_OWNER)
+                    || request
+                        .child
+                        .attr("node")
+                        .is_some_and(|node| !node.is_empty()) =>
+            {
+                let (asked, pubsub) = service::read(request.child, request.kind, Some(account))?;
+                (asked, Command::Pubsub(Box::new(pubsub)))
+            }
+            ns::DISCO_INFO => {
                 request.no_node()?;
-                let asked = if namespace == ns::DISCO_INFO {
-                    Asked::AccountInfo
-                } else {
-                    Asked::AccountItems
-                };
-                (asked, Command::Describe { account })
+                (Asked::AccountInfo, Command::Describe { account })
+            }
+            _ => {
+                request.no_node()?;
+                let page = rsm::read_page(request.child)?;
+                (
+                    Asked::AccountItems,
+                    Command::ListBelongings { account, page },
+                )
             }
         };
         self.ask(asked, request.stanza, request.to, command, around, out);

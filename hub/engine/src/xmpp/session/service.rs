@@ -37,8 +37,12 @@ pub(super) fn write_info(w: &mut Writer<'_>) {
     w.close("query");
 }
 
-/// What a request to the service asks, and how its answer is written.
-pub(super) fn read(child: Element<'_>, kind: IqKind) -> Result<(Asked, PubsubRequest), Refusal> {
+/// What a request to the service asks, or to the personal nodes of `host`, and how its answer is written.
+pub(super) fn read(
+    child: Element<'_>,
+    kind: IqKind,
+    host: Option<BareJid>,
+) -> Result<(Asked, PubsubRequest), Refusal> {
     let action = match (child.namespace(), child.name()) {
         (ns::PUBSUB | ns::PUBSUB_OWNER, "pubsub") => pubsub::parse_pubsub(kind, child)?,
         (ns::DISCO_INFO | ns::DISCO_ITEMS, "query") if kind == IqKind::Set => {
@@ -61,7 +65,7 @@ pub(super) fn read(child: Element<'_>, kind: IqKind) -> Result<(Asked, PubsubReq
     } else {
         Asked::Pubsub
     };
-    Ok((asked, PubsubRequest { host: None, action }))
+    Ok((asked, PubsubRequest { host, action }))
 }
 
 /// A node that no name can belong to does not exist.

@@ -2,6 +2,7 @@
 
 mod alarms;
 mod audience;
+mod personal;
 mod rules;
 mod s5_entity;
 mod s6_subscriber;

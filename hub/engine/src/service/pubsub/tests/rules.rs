@@ -413,26 +413,6 @@ mod s18_subscribers {
     }
 }
 
-#[test]
-fn personal_nodes_are_another_service() {
-    let mut world = World::new();
-    let dev7 = device("dev7");
-    let request = crate::command::PubsubRequest {
-        host: Some(dev7.subject.jid.clone()),
-        action: PubsubAction::Affiliations { node: None },
-    };
-    let decision = world.pubsub.handle(
-        &dev7,
-        request,
-        &mut world.directory,
-        crate::time::Now::default(),
-    );
-    let crate::service::Decision::Refuse(refusal) = decision else {
-        panic!()
-    };
-    assert_eq!(refusal.reason, Reason::ServiceUnavailable);
-}
-
 mod s13_silence {
     use super::*;
 

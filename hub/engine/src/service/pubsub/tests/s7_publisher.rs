@@ -19,7 +19,7 @@ fn with_node(config: &[(&str, &str)]) -> World {
     world
 }
 
-fn with_options(name: &str, options: &[(&str, &str)]) -> PubsubAction {
+pub(super) fn with_options(name: &str, options: &[(&str, &str)]) -> PubsubAction {
     PubsubAction::Publish {
         node: node(name),
         items: vec![NewItem {
@@ -278,7 +278,7 @@ mod s7_1_5_options {
     fn a_condition_that_it_does_not_meet_or_that_nobody_knows_keeps_it_out() {
         for unmet in [
             ("persist_items", "false"),
-            ("access_model", "presence"),
+            ("access_model", "whitelist"),
             ("max_items", "7"),
             ("weather", "fine"),
         ] {

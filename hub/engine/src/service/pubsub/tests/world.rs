@@ -12,7 +12,7 @@ use crate::{
     },
     effect::{AccountCounts, StoreAnswer, StoreOp, StoreQuery, Urgency},
     event::{NodeChange, What},
-    item::{Affiliation, Item, NodeRecord, NodeSubscription},
+    item::{Affiliation, Item, NodeRecord, NodeSubscription, PersonalNode},
     limits::Limits,
     mailbox::SubscriptionTag,
     message::MessageKind,
@@ -128,7 +128,18 @@ impl World {
     }
 
     pub(super) fn ask(&mut self, who: &Asker, action: PubsubAction) -> Result<Reply, Refusal> {
-        let request = PubsubRequest { host: None, action };
+        self.ask_at(who, None, action)
+    }
+
+    /// The same at somebody's personal nodes.
+    pub(super) fn ask_at(
+        &mut self,
+        who: &Asker,
+        host: Option<&str>,
+        action: PubsubAction,
+    ) -> Result<Reply, Refusal> {
+        let host = host.map(|host| BareJid::new(host, "localhost").unwrap());
+        let request = PubsubRequest { host, action };
         for wanted in self.pubsub.wants(&request) {
             if let Wanted::Node(at) = wanted {
                 let record = self.store.record(&at);
@@ -397,6 +408,30 @@ impl Store {
                     list,
                 }
             }
+            StoreQuery::PersonalNodes { host, asker, .. } => {
+                let of_host = self
+                    .nodes
+                    .iter()
+                    .filter(|(at, _)| at.host.as_ref() == Some(&host));
+                let list: Vec<_> = of_host
+                    .map(|(at, (record, _))| {
+                        let mut known = record.affiliations.iter();
+                        let known = known.find(|(jid, _)| *jid == asker);
+                        PersonalNode {
+                            node: at.node.clone(),
+                            config: Box::new(record.config.clone()),
+                            affiliation: known.map(|(_, is)| *is).unwrap_or_default(),
+                        }
+                    })
+                    .collect();
+                StoreAnswer::PersonalNodes {
+                    page: PageInfo {
+                        count: list.len() as u32,
+                        ..PageInfo::default()
+                    },
+                    list,
+                }
+            }
             StoreQuery::NodeCounts(at) => {
                 let (record, items) = &self.nodes[&at];
                 StoreAnswer::Counts {
@@ -457,6 +492,7 @@ pub(super) fn asker(name: &str, role: Role) -> Asker {
         },
         superuser: false,
         counts: AccountCounts::default(),
+        host: None,
     }
 }
 

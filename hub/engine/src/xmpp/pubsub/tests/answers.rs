@@ -156,7 +156,7 @@ mod replies {
         assert_eq!(value("pubsub#notify_sub"), "1");
         assert_eq!(value("pubsub#access_model"), "open");
         assert_eq!(value("pubsub#notification_type"), "headline");
-        assert_eq!(fields.len(), 16, "every field of the configuration");
+        assert_eq!(fields.len(), 17, "every field of the configuration");
     }
 
     #[test]
