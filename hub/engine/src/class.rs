@@ -49,12 +49,16 @@ impl ClassRule {
 pub struct ClassRules(pub Vec<ClassRule>);
 
 impl ClassRules {
-    /// The class of an item published to `node` (S1): a rule's, else `state` where the node keeps one item only, else `event`.
-    pub fn of(&self, node: &str, max_items: u32) -> Class {
+    /// The class of an item published to `node` (S1): a rule's, else what the node's owner chose, else `state` where the node
+    /// keeps one item only, else `event`.
+    pub fn of(&self, node: &str, chosen: Option<Class>, max_items: u32) -> Class {
         match self.0.iter().find(|rule| rule.on.matches(node)) {
             Some(rule) => rule.class,
-            None if max_items == 1 => Class::State,
-            None => Class::Event,
+            None => chosen.unwrap_or(if max_items == 1 {
+                Class::State
+            } else {
+                Class::Event
+            }),
         }
     }
 }

@@ -350,6 +350,7 @@ pub enum PubsubReply {
         creator: BareJid,
         created: Timestamp,
         owners: Vec<BareJid>,
+        publishers: Vec<BareJid>,
         items: u32,
         subscribers: u32,
     },

@@ -216,6 +216,7 @@ impl Router {
         let mut world = World {
             directory: &mut self.directory,
             residency: &self.residency,
+            roles: &self.roles,
         };
         self.pubsub.handle(asker, request, &mut world, self.now)
     }

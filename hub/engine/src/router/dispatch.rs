@@ -3,7 +3,7 @@
 use crate::{
     access::Subject,
     account::Role,
-    address::FullJid,
+    address::{BareJid, FullJid},
     command::{Answer, Command, PubsubRequest, Reply, SessionId, Token},
     effect::{AccountCounts, StoreOp, StoreQuery, StoreRequest, Urgency},
     event::What,
@@ -318,8 +318,13 @@ impl Router {
         let mut world = World {
             directory: &mut self.directory,
             residency: &self.residency,
+            roles: &self.roles,
         };
-        match self.pubsub.handle(asker, request, &mut world, self.now) {
+        let decision = self.pubsub.handle(asker, request, &mut world, self.now);
+        for aside in self.pubsub.take_asides() {
+            self.change(aside, None);
+        }
+        match decision {
             Decision::Refuse(refusal) => self.refuse(ask, refusal),
             Decision::Answer(reply) => self.answer(ask, Ok(reply)),
             Decision::Read { query, then } => {
@@ -388,7 +393,37 @@ impl Router {
         if let Some(ask) = &after.ask {
             self.defer(ask);
         }
+        let acquaintances: Vec<_> = ops
+            .iter()
+            .filter_map(|op| match op {
+                StoreOp::PutContact {
+                    account, contact, ..
+                } => Some((account.clone(), contact.jid.clone())),
+                StoreOp::RemoveContact {
+                    account, contact, ..
+                } => Some((account.clone(), contact.clone())),
+                _ => None,
+            })
+            .collect();
         self.commits.begin(ops, urgency, after, &mut self.requests);
+        for (owner, contact) in acquaintances {
+            self.acquaintance_changed(&owner, &contact);
+        }
+    }
+
+    /// Who may hear of an owner's nodes may go by the owner's roster (XEP-0060 §4.5).
+    fn acquaintance_changed(&mut self, owner: &BareJid, contact: &BareJid) {
+        let mut world = World {
+            directory: &mut self.directory,
+            residency: &self.residency,
+            roles: &self.roles,
+        };
+        for change in self
+            .pubsub
+            .acquaintance_changed(owner, contact, &mut world)
+        {
+            self.change(change, None);
+        }
     }
 
     /// Tells everybody whom a change concerns; `by` is the session that asked for it.

@@ -247,6 +247,7 @@ impl Router {
         let mut world = World {
             directory: &mut self.directory,
             residency: &self.residency,
+            roles: &self.roles,
         };
         let changes = self
             .pubsub

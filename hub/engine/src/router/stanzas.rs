@@ -315,6 +315,7 @@ impl Router {
         let mut world = World {
             directory: &mut self.directory,
             residency: &self.residency,
+            roles: &self.roles,
         };
         match self.pubsub.handle(&asker, request, &mut world, self.now) {
             Decision::Read { query, then } => {

@@ -185,6 +185,7 @@ impl Router {
                 let mut world = World {
                     directory: &mut self.directory,
                     residency: &self.residency,
+                    roles: &self.roles,
                 };
                 self.pubsub.boot(filters, owed, &mut world);
                 self.booted = true;
@@ -235,6 +236,7 @@ impl Router {
         let mut world = World {
             directory: &mut self.directory,
             residency: &self.residency,
+            roles: &self.roles,
         };
         for change in self.pubsub.judge(&subject, &nodes, &mut world) {
             self.change(change, None);
@@ -248,6 +250,7 @@ impl Router {
         let mut world = World {
             directory: &mut self.directory,
             residency: &self.residency,
+            roles: &self.roles,
         };
         if let Some(change) = self.pubsub.recheck(at, &subject, &mut world) {
             self.change(change, None);

@@ -1,9 +1,13 @@
 //! What services may know of the world outside them.
 
+use std::collections::HashMap;
+
 use crate::{
+    access::Subject,
+    account::Role,
     address::{BareJid, FullJid, Jid},
     command::SessionId,
-    router::{directory::Directory, residency::Residency},
+    router::{self, directory::Directory, residency::Residency},
     service::{self, AccountId, Acquaintance, Recipient, roster},
 };
 
@@ -11,6 +15,7 @@ use crate::{
 pub(super) struct World<'a> {
     pub(super) directory: &'a mut Directory,
     pub(super) residency: &'a Residency,
+    pub(super) roles: &'a HashMap<BareJid, Role>,
 }
 
 impl service::Directory for World<'_> {
@@ -35,6 +40,10 @@ impl service::Directory for World<'_> {
 
     fn is_account(&self, jid: &BareJid) -> bool {
         self.directory.components.get(jid.domain()).is_none()
+    }
+
+    fn subject(&self, account: &BareJid) -> Option<Subject> {
+        router::subject(self.roles, account)
     }
 
     fn acquaintance(&self, owner: &BareJid, contact: &BareJid) -> Acquaintance<'_> {

@@ -12,6 +12,7 @@ pub mod roster;
 use std::sync::Arc;
 
 use crate::{
+    access::Subject,
     address::{BareJid, FullJid, Jid},
     command::{Reply, SessionId},
     effect::{StoreAnswer, StoreOp, StoreQuery, Urgency},
@@ -76,6 +77,8 @@ pub trait Directory {
     fn is_account(&self, _jid: &BareJid) -> bool {
         true
     }
+    /// An account as the rules see it, if it has been here; else it is judged when it comes.
+    fn subject(&self, account: &BareJid) -> Option<Subject>;
     /// What `owner`'s roster says of `contact`. Right only where the roster is in memory: services name those they need
     /// before they are asked to decide.
     fn acquaintance(&self, owner: &BareJid, contact: &BareJid) -> Acquaintance<'_>;

@@ -119,19 +119,45 @@ impl<'w, 'b> FormWriter<'w, 'b> {
         self
     }
 
-    /// A choice.
-    pub fn choice(&mut self, var: &str, label: &str, value: &str, options: &[&str]) -> &mut Self {
+    /// A choice of one; each option is a value and its label. What is chosen is an option even if it is not among them.
+    pub fn choice(
+        &mut self,
+        var: &str,
+        label: &str,
+        value: &str,
+        options: &[(&str, &str)],
+    ) -> &mut Self {
         self.open(var, "list-single", Some(label));
         if self.purpose == Purpose::Form {
-            for option in options {
-                self.w
-                    .open("option")
-                    .element("value", option)
-                    .close("option");
+            for (option, label) in options {
+                self.option(option, Some(label));
+            }
+            if !options.iter().any(|(option, _)| *option == value) {
+                self.option(value, None);
             }
         }
         self.w.element("value", value).close("field");
         self
+    }
+
+    /// A choice of several, of which only those are known that are chosen.
+    pub fn choices(&mut self, var: &str, label: &str, values: &[Box<str>]) -> &mut Self {
+        self.open(var, "list-multi", Some(label));
+        if self.purpose == Purpose::Form {
+            for value in values {
+                self.option(value, None);
+            }
+        }
+        for value in values {
+            self.w.element("value", value);
+        }
+        self.w.close("field");
+        self
+    }
+
+    fn option(&mut self, value: &str, label: Option<&str>) {
+        self.w.open("option").attr_opt("label", label);
+        self.w.element("value", value).close("option");
     }
 
     /// A yes or no.

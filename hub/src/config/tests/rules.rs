@@ -129,6 +129,6 @@ fn the_rules_of_the_file_reach_the_engine_in_their_order() {
         Verdict::Allow
     );
     let classes = config.class_rules();
-    assert_eq!(classes.of("devices/dev7/fall", 10), Class::Alarm);
-    assert_eq!(classes.of("devices/dev7/temp", 10), Class::State);
+    assert_eq!(classes.of("devices/dev7/fall", None, 10), Class::Alarm);
+    assert_eq!(classes.of("devices/dev7/temp", None, 10), Class::State);
 }

@@ -4,6 +4,7 @@ mod accounts;
 mod components;
 mod cursors;
 mod messages;
+mod nodes;
 mod order;
 mod presence;
 mod pubsub;

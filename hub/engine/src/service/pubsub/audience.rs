@@ -210,13 +210,14 @@ impl Node {
         (!heard.subids.is_empty()).then_some(heard)
     }
 
-    /// S15: a filter never reaches a node whose access model is not open, unless the account is affiliated.
+    /// S15: a filter never reaches a node whose access model is not open, or that takes no subscriptions, unless the account is
+    /// affiliated.
     fn is_open_to(&self, account: &BareJid) -> bool {
         match self.affiliation(account) {
             Affiliation::Owner | Affiliation::Publisher | Affiliation::Member => true,
             Affiliation::Outcast => false,
             Affiliation::None | Affiliation::PublishOnly => {
-                self.config.access_model == AccessModel::Open
+                self.config.access_model == AccessModel::Open && self.config.subscribe
             }
         }
     }

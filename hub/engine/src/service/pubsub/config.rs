@@ -1,25 +1,32 @@
 //! Node configuration: its defaults, and what a submitted form makes of it.
 //!
-//! Implements: XEP-0060 1.30 §8.2.4 to §8.2.5, §16.4.4 (the fields of the node configuration form).
+//! Implements: XEP-0060 1.30 §8.2.4, §8.2.5, §17.4.4 (the fields of the node configuration form).
+//! The hub's own options begin with `leveret#`: the delivery class (S1) and the history of a node.
+
+use std::collections::HashSet;
 
 use crate::{
     address::BareJid,
+    class::Class,
     command::Field,
-    item::{AccessModel, NodeConfig, NodeFull, PublishModel, SendLastItem},
+    item::{AccessModel, History, ItemReply, NodeConfig, NodeFull, PublishModel, SendLastItem},
     limits::Limits,
     message::MessageKind,
     refusal::{Detail, Reason, Refusal},
 };
+
+use super::field::Value;
 
 /// Items a node keeps unless told otherwise. One would make every node of a chat client, blog or log a single value;
 /// clients that want a single value ask for it (and get class `state`). MQTT's nodes are made with one.
 pub const DEFAULT_ITEMS: u32 = 20;
 /// What a stanza needs around its payload, in bytes: a payload of `stanza_bytes` less this can be published.
 pub const ENVELOPE_BYTES: u32 = 4_096;
-/// Longest title, description or payload type, in bytes.
-const TEXT_BYTES_MAX: usize = 1_024;
-/// Most roster groups that a node can be shown to.
-const GROUPS_MAX: usize = 64;
+/// Most addresses to ask.
+const CONTACTS_MAX: usize = 16;
+/// Most roster groups that a node admits, and the longest name of one (see the roster's own bounds).
+const ROSTER_GROUPS_MAX: usize = 64;
+const ROSTER_GROUP_BYTES_MAX: usize = 1_023;
 
 /// The configuration of a node whose maker says nothing. Persistent, so that a device that comes back can be read; open
 /// to read where the access rules say nothing, closed to write (§4.5, S13); headlines, so that readings never land in
@@ -103,15 +110,24 @@ pub(super) fn apply(
     limits: &Limits,
     unknown: Unknown,
 ) -> Result<(), Refusal> {
+    let mut seen = HashSet::new();
     for field in fields {
         let value = Value { field };
-        match field.var.strip_prefix("pubsub#") {
-            Some(name) => apply_one(config, name, value, limits, unknown)?,
-            None if &*field.var == "FORM_TYPE" => {}
-            None => value.unknown(unknown)?,
+        // XEP-0004 §3.2: a name is unique in its form. Of two words about one thing neither can be obeyed.
+        if !seen.insert(&field.var) {
+            return Err(value.refuse("is there twice"));
+        }
+        match field.var.split_once('#') {
+            Some(("pubsub", name)) => apply_one(config, name, value, limits, unknown)?,
+            // History is one thing in three fields: see below.
+            Some(("leveret", "history_items" | "history_age" | "history_bytes")) => {}
+            Some(("leveret", "class")) => config.class = class(value)?,
+            _ if &*field.var == "FORM_TYPE" => {}
+            _ => unknown_field(value, unknown)?,
         }
     }
-    Ok(())
+    config.history = history(config.history, fields, limits)?;
+    check(config)
 }
 
 fn apply_one(
@@ -125,7 +141,15 @@ fn apply_one(
         "title" => config.title = value.text()?,
         "description" => config.description = value.text()?,
         "type" => config.payload_type = value.text()?,
+        "language" => config.language = value.language()?,
+        "contact" => config.contact = value.jids(CONTACTS_MAX)?,
+        "body_xslt" => config.body_xslt = value.url()?,
+        "dataform_xslt" => config.dataform_xslt = value.url()?,
         "access_model" => config.access_model = access_model(value)?,
+        "roster_groups_allowed" => {
+            config.roster_groups_allowed =
+                value.list(ROSTER_GROUPS_MAX, ROSTER_GROUP_BYTES_MAX)?;
+        }
         "publish_model" => {
             config.publish_model = match value.one()? {
                 "publishers" => PublishModel::Publishers,
@@ -134,18 +158,31 @@ fn apply_one(
                 _ => return Err(value.wrong()),
             }
         }
-        "roster_groups_allowed" => config.roster_groups_allowed = groups(value)?,
         "max_items" => config.max_items = max_items(value, limits)?,
         "max_payload_size" => {
             let size = value.number()?;
             if size > payload_max(limits) {
-                return Err(value.wrong());
+                return Err(value.refuse(&format!("is at most {}", payload_max(limits))));
             }
             config.max_payload_size = size;
+        }
+        "item_expire" => config.item_expire = item_expire(value)?,
+        // The specification calls it both.
+        "publish_node_full" | "publish_full_node" => {
+            config.publish_node_full = match value.one()? {
+                "retract-oldest" => NodeFull::RetractOldest,
+                "discard-oldest" => NodeFull::DiscardOldest,
+                "reject" => NodeFull::Reject,
+                _ => return Err(value.wrong()),
+            }
         }
         "persist_items" => config.persist_items = value.boolean()?,
         "deliver_payloads" => config.deliver_payloads = value.boolean()?,
         "deliver_notifications" => config.deliver_notifications = value.boolean()?,
+        "subscribe" => config.subscribe = value.boolean()?,
+        "presence_based_delivery" => config.presence_based_delivery = value.boolean()?,
+        "purge_offline" => config.purge_offline = value.boolean()?,
+        "tempsub" => config.tempsub = value.boolean()?,
         "notify_config" => config.notify_config = value.boolean()?,
         "notify_delete" => config.notify_delete = value.boolean()?,
         "notify_retract" => config.notify_retract = value.boolean()?,
@@ -166,12 +203,20 @@ fn apply_one(
                 _ => return Err(value.wrong()),
             }
         }
+        "itemreply" => {
+            config.itemreply = match value.one()? {
+                "owner" => Some(ItemReply::Owner),
+                "publisher" => Some(ItemReply::Publisher),
+                "none" | "" => None,
+                _ => return Err(value.wrong()),
+            }
+        }
         _ => return fixed(name, value, unknown),
     }
     Ok(())
 }
 
-/// Options with one value here: that value is accepted, since clients send whole forms back, and any other refused.
+/// Fields with one value here: that value is accepted, since clients send whole forms back, and any other refused.
 fn fixed(name: &str, value: Value<'_>, unknown: Unknown) -> Result<(), Refusal> {
     let fits = match name {
         "node_type" => {
@@ -182,16 +227,9 @@ fn fixed(name: &str, value: Value<'_>, unknown: Unknown) -> Result<(), Refusal> 
             }
             value.one()? == "leaf"
         }
-        "subscribe" => value.boolean()?,
-        "presence_based_delivery" | "purge_offline" | "tempsub" => !value.boolean()?,
-        "item_expire" => matches!(value.one()?, "" | "max" | "0"),
-        "publish_full_node" | "publish_node_full" => value.one()? != "reject",
-        "collection" | "children" | "body_xslt" | "dataform_xslt" => value.is_empty(),
-        // Words for people, and meta-data that is the hub's to know: they rule nothing.
-        "language"
-        | "contact"
-        | "itemreply"
-        | "creator"
+        "collection" | "children" => value.is_empty(),
+        // Meta-data that is the hub's to know, and options of collections: they rule nothing.
+        "creator"
         | "creation_date"
         | "owner"
         | "publisher"
@@ -200,99 +238,119 @@ fn fixed(name: &str, value: Value<'_>, unknown: Unknown) -> Result<(), Refusal> 
         | "children_max" => {
             return Ok(());
         }
-        _ => return value.unknown(unknown),
+        _ => return unknown_field(value, unknown),
     };
     if fits { Ok(()) } else { Err(value.wrong()) }
+}
+
+fn unknown_field(value: Value<'_>, unknown: Unknown) -> Result<(), Refusal> {
+    match unknown {
+        Unknown::Ignore => Ok(()),
+        Unknown::Refuse => Err(Refusal::new(Reason::Conflict)
+            .because(Detail::PreconditionNotMet)
+            .say(format!("{} is no option of a node here", value.field.var))),
+    }
+}
+
+/// What no node can be, though each field by itself is fine.
+fn check(config: &NodeConfig) -> Result<(), Refusal> {
+    let refuse = |why: &'static str| Err(Refusal::new(Reason::NotAcceptable).say(why));
+    if config.class == Some(Class::Alarm) && !config.deliver_notifications {
+        return refuse("a node of alarms delivers notifications");
+    }
+    if config.history.is_some_and(|history| history.items > 0) && !config.persist_items {
+        return refuse("a node that keeps no items keeps no history of them");
+    }
+    Ok(())
 }
 
 fn access_model(value: Value<'_>) -> Result<AccessModel, Refusal> {
     match value.one()? {
         "open" => Ok(AccessModel::Open),
-        "whitelist" => Ok(AccessModel::Whitelist),
         "presence" => Ok(AccessModel::Presence),
         "roster" => Ok(AccessModel::Roster),
+        "whitelist" => Ok(AccessModel::Whitelist),
         // §8.1.2: a model that the service does not have.
-        "authorize" => Err(Refusal::new(Reason::NotAcceptable)
+        _ => Err(Refusal::new(Reason::NotAcceptable)
             .because(Detail::UnsupportedAccessModel)
             .say("the access models here are open, presence, roster and whitelist")),
-        _ => Err(value.wrong()),
     }
-}
-
-/// A `list-multi`: of whichever groups the owner's roster has, now or later.
-fn groups(value: Value<'_>) -> Result<Box<[Box<str>]>, Refusal> {
-    let groups = &value.field.values;
-    if groups.len() > GROUPS_MAX || groups.iter().any(|group| group.len() > TEXT_BYTES_MAX) {
-        return Err(value.wrong());
-    }
-    let named = groups.iter().filter(|group| !group.is_empty());
-    Ok(named.cloned().collect())
 }
 
 /// `max` is "as many as the service keeps" (`config-node-max`); a number beyond that is refused, not cut.
 fn max_items(value: Value<'_>, limits: &Limits) -> Result<u32, Refusal> {
-    if value.one()? == "max" {
-        return Ok(u32::MAX);
+    match value.number_or_max()? {
+        None => Ok(u32::MAX),
+        Some(number) if (1..=items_max(limits)).contains(&number) => Ok(number),
+        Some(_) => Err(value.refuse(&format!("is from 1 to {} or max", items_max(limits)))),
     }
-    match value.number()? {
-        number if (1..=items_max(limits)).contains(&number) => Ok(number),
+}
+
+/// Seconds; `max` and nothing are no bound.
+fn item_expire(value: Value<'_>) -> Result<Option<u32>, Refusal> {
+    if value.is_empty() {
+        return Ok(None);
+    }
+    match value.number_or_max()? {
+        Some(0) => Err(value.refuse("is a number of seconds or max; persist_items keeps nothing")),
+        seconds => Ok(seconds),
+    }
+}
+
+/// `leveret#class`; `default` leaves it to the rules of the hub and to what the node is (S1). Whether the asker may choose
+/// `alarm` is for the rights to say.
+fn class(value: Value<'_>) -> Result<Option<Class>, Refusal> {
+    match value.one()? {
+        "state" => Ok(Some(Class::State)),
+        "event" => Ok(Some(Class::Event)),
+        "alarm" => Ok(Some(Class::Alarm)),
+        "default" | "" => Ok(None),
         _ => Err(value.wrong()),
     }
 }
 
-/// The value of a field, and the refusals that name it.
-#[derive(Clone, Copy)]
-struct Value<'a> {
-    field: &'a Field,
-}
-
-impl<'a> Value<'a> {
-    /// §8.2.5: a change that cannot be processed.
-    fn wrong(self) -> Refusal {
-        Refusal::new(Reason::NotAcceptable)
-            .say(format!("{} cannot have this value", self.field.var))
+/// `leveret#history_items`, `_age` and `_bytes`; items `default` leaves all of it to the rules of the hub.
+fn history(
+    now: Option<History>,
+    fields: &[Field],
+    limits: &Limits,
+) -> Result<Option<History>, Refusal> {
+    let field = |name: &str| {
+        let found = fields.iter().find(|field| &*field.var == name);
+        found.map(|field| Value { field })
+    };
+    let mut history = now;
+    if let Some(value) = field("leveret#history_items") {
+        history = match value.one()? {
+            "default" | "" => None,
+            _ => match value.number_or_max()?.unwrap_or(items_max(limits)) {
+                items if items <= items_max(limits) => Some(History {
+                    items,
+                    ..history.unwrap_or_default()
+                }),
+                _ => {
+                    return Err(value.refuse(&format!("is at most {}", items_max(limits))));
+                }
+            },
+        };
     }
-
-    fn unknown(self, unknown: Unknown) -> Result<(), Refusal> {
-        match unknown {
-            Unknown::Ignore => Ok(()),
-            Unknown::Refuse => Err(Refusal::new(Reason::Conflict)
-                .because(Detail::PreconditionNotMet)
-                .say(format!("{} is no option of a node here", self.field.var))),
+    let bounds = [field("leveret#history_age"), field("leveret#history_bytes")];
+    let [age, bytes] = bounds.map(|value| value.filter(|value| !value.is_empty()));
+    let alone = |value: Value<'_>| Err(value.refuse("needs leveret#history_items"));
+    if let Some(value) = age {
+        match (value.number_or_max()?, &mut history) {
+            (Some(0), _) => return Err(value.refuse("is a number of seconds or max")),
+            (age_seconds, Some(history)) => history.age_seconds = age_seconds,
+            (Some(_), None) => return alone(value),
+            (None, None) => {}
         }
     }
-
-    fn one(self) -> Result<&'a str, Refusal> {
-        match self.field.values.as_slice() {
-            [] => Ok(""),
-            [value] => Ok(value),
-            _ => Err(self.wrong()),
+    if let Some(value) = bytes {
+        match (value.number_or_max()?, &mut history) {
+            (bytes, Some(history)) => history.bytes = bytes,
+            (Some(_), None) => return alone(value),
+            (None, None) => {}
         }
     }
-
-    fn is_empty(self) -> bool {
-        self.field.values.iter().all(|value| value.is_empty())
-    }
-
-    /// XEP-0004 §3.3: text of several lines comes as several values.
-    fn text(self) -> Result<Box<str>, Refusal> {
-        let text = self.field.values.join("\n");
-        if text.len() > TEXT_BYTES_MAX {
-            return Err(self.wrong());
-        }
-        Ok(text.into())
-    }
-
-    /// XEP-0004 §3.3: the lexical forms of XML Schema.
-    fn boolean(self) -> Result<bool, Refusal> {
-        match self.one()? {
-            "1" | "true" => Ok(true),
-            "0" | "false" => Ok(false),
-            _ => Err(self.wrong()),
-        }
-    }
-
-    fn number(self) -> Result<u32, Refusal> {
-        self.one()?.parse().map_err(|_| self.wrong())
-    }
+    Ok(history)
 }

@@ -1,6 +1,7 @@
 //! Making a node, asked for or by the first publish (XEP-0060 §8.1, §7.1.4).
 
 use crate::{
+    class::Class,
     command::{Field, PubsubReply, Reply},
     effect::StoreOp,
     item::{Affiliation, NodeConfig},
@@ -74,6 +75,9 @@ impl Pubsub {
         }
         let mut config = config::default_config(at.host.as_ref(), &self.limits);
         config::apply(&mut config, fields, &self.limits, unknown)?;
+        if config.class == Some(Class::Alarm) {
+            Rights::new(&self.rules, who).may_choose_alarm(&at.node)?;
+        }
         Ok(Node::new(config, who.jid.bare(), now.wall))
     }
 }

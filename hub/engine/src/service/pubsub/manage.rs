@@ -3,6 +3,7 @@
 use crate::{
     access::Action,
     address::Jid,
+    class::Class,
     command::{Field, PubsubReply},
     effect::StoreOp,
     event::NodeChange,
@@ -53,6 +54,9 @@ impl Pubsub {
         };
         let mut config = NodeConfig::clone(&node.config);
         config::apply(&mut config, fields, &self.limits, Unknown::Ignore)?;
+        if config.class == Some(Class::Alarm) && node.config.class != config.class {
+            Rights::new(&self.rules, who).may_choose_alarm(&at.node)?;
+        }
         if config == *node.config {
             // Nothing to store and nothing to tell; a cancelled form (§8.2.5.1) comes here too.
             return Ok(Decision::Answer(crate::command::Reply::Done));

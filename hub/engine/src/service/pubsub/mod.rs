@@ -7,12 +7,14 @@
 //! plus pending state. What a decision needs of the store it never fetches itself: [`Pubsub::wants`] names it,
 //! the router asks and hands nodes in by [`Pubsub::loaded`].
 
+mod acquaintance;
 mod affiliation;
 mod audience;
 mod cache;
 mod config;
 mod configs;
 mod create;
+mod field;
 mod ids;
 mod interest;
 mod manage;
@@ -52,7 +54,9 @@ use crate::{
     time::Now,
 };
 
-use self::{cache::Cache, ids::Ids, interest::Interest, node::Node, owed::Owed};
+use self::{
+    acquaintance::ByRoster, cache::Cache, ids::Ids, interest::Interest, node::Node, owed::Owed,
+};
 
 pub use self::config::{DEFAULT_ITEMS, ENVELOPE_BYTES};
 
@@ -146,6 +150,9 @@ pub struct Pubsub {
     stranded: HashMap<NodeAddress, Vec<NodeSubscription>>,
     /// Filter subscriptions removed lately, should the commit fail: filters are read at the start only.
     undo: VecDeque<(NodeAddress, NodeSubscription)>,
+    /// What was found on the way to a decision and is to be carried out before it.
+    asides: Vec<Change>,
+    by_roster: ByRoster,
     items_published: u64,
     audiences_built: u64,
 }
@@ -166,6 +173,8 @@ impl Pubsub {
             sessions: HashMap::new(),
             stranded: HashMap::new(),
             undo: VecDeque::new(),
+            asides: Vec::new(),
+            by_roster: ByRoster::default(),
             items_published: 0,
             audiences_built: 0,
         }
@@ -199,6 +208,13 @@ impl Pubsub {
         };
         if !known {
             missing.push(Wanted::Node(at));
+            return missing;
+        }
+        if let Some(node) = self.nodes.get(&at)
+            && at.host.is_none()
+            && needs_rosters(&request.action, node)
+        {
+            missing.extend(acquaintance::rosters(None, node).cloned().map(Wanted::Roster));
         }
         missing
     }
@@ -250,13 +266,22 @@ impl Pubsub {
         if let Some(at) = &used {
             self.absent.remove(at);
         }
+        if let Some(at) = &used {
+            self.settle_acquaintances(at, directory);
+        }
         let decision = self
             .decide(who, request.action, directory, now)
             .unwrap_or_else(Decision::Refuse);
         if let Some(at) = used {
+            self.note_rosters(&at);
             self.nodes.settle(&at);
         }
         decision
+    }
+
+    /// Changes that were found on the way to the last decision: to be carried out before it.
+    pub fn take_asides(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.asides)
     }
 
     fn decide(
@@ -367,6 +392,23 @@ fn node_of(action: &PubsubAction) -> Option<&NodeId> {
         | A::NodeAffiliations { node }
         | A::SetAffiliations { node, .. }
         | A::Describe { node } => Some(node),
+    }
+}
+
+/// Whether the request cannot be decided without what owners' rosters say of somebody.
+fn needs_rosters(action: &PubsubAction, node: &Node) -> bool {
+    use PubsubAction as A;
+    if !acquaintance::goes_by_roster(node.config.access_model) {
+        // It may become one that does.
+        return matches!(action, A::Configure { config, .. } if config.iter().any(|field| &*field.var == "pubsub#access_model"));
+    }
+    match action {
+        A::Subscribe { .. }
+        | A::Items { .. }
+        | A::List { .. }
+        | A::Configure { .. }
+        | A::SetAffiliations { .. } => true,
+        _ => !node.is_settled(),
     }
 }
 

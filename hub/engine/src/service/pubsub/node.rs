@@ -17,7 +17,7 @@ use crate::{
     time::Timestamp,
 };
 
-use super::audience::Audience;
+use super::{acquaintance::goes_by_roster, audience::Audience};
 
 /// Raises remembered of a node, to know a repeated one (S11). A device that reconnects repeats its newest few.
 const RAISES_REMEMBERED: usize = 64;
@@ -41,6 +41,8 @@ pub(super) struct Node {
     pub(super) last: Last,
     raised: VecDeque<Raise>,
     pub(super) audience: Audience,
+    /// Its subscribers were held against the rosters that it goes by since it came from the disk.
+    settled: bool,
 }
 
 /// An alarm as it was raised.
@@ -155,6 +157,7 @@ impl Node {
             last: Last::Known(None),
             raised: VecDeque::new(),
             audience: Audience::default(),
+            settled: true,
         }
     }
 
@@ -169,6 +172,7 @@ impl Node {
             last: Last::Known(record.last),
             raised: VecDeque::new(),
             audience: Audience::default(),
+            settled: false,
         }
     }
 
@@ -191,9 +195,18 @@ impl Node {
     }
 
     pub(super) fn owners(&self) -> impl Iterator<Item = &BareJid> {
-        let owner =
-            |(_, affiliation): &(&BareJid, &Affiliation)| **affiliation == Affiliation::Owner;
-        self.affiliations.iter().filter(owner).map(|(jid, _)| jid)
+        self.those_who_are(Affiliation::Owner)
+    }
+
+    pub(super) fn publishers(&self) -> impl Iterator<Item = &BareJid> {
+        self.those_who_are(Affiliation::Publisher)
+    }
+
+    fn those_who_are(&self, what: Affiliation) -> impl Iterator<Item = &BareJid> {
+        let these = self.affiliations.iter();
+        these
+            .filter(move |(_, affiliation)| **affiliation == what)
+            .map(|(jid, _)| jid)
     }
 
     pub(super) fn subscriptions(&self) -> impl Iterator<Item = &NodeSubscription> {
@@ -214,6 +227,15 @@ impl Node {
         let removed = self.subscriptions.remove(jid)?;
         self.audience.note(jid);
         Some(removed)
+    }
+
+    /// Whether its subscribers were held against rosters, or need not be.
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled || !goes_by_roster(self.config.access_model)
+    }
+
+    pub(super) fn set_settled(&mut self, settled: bool) {
+        self.settled = settled;
     }
 
     /// Whether an address is subscribed here (`publish_model = subscribers`).

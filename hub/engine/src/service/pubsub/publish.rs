@@ -64,10 +64,11 @@ impl Pubsub {
         };
         let new = the_item(&node.config, items)?;
         let item_id = named(&mut self.ids, new.id, now)?;
+        let (chosen, max_items) = (node.config.class, node.config.max_items);
         let class = match at.host {
             // Rules are about the service's names (S13).
-            Some(_) => ClassRules::default().of(at.node.as_str(), node.config.max_items),
-            None => self.classes.of(at.node.as_str(), node.config.max_items),
+            Some(_) => ClassRules::default().of(at.node.as_str(), chosen, max_items),
+            None => self.classes.of(at.node.as_str(), chosen, max_items),
         };
         let reply = Reply::Pubsub(Box::new(PubsubReply::Published {
             node: at.node.clone(),

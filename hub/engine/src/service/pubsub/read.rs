@@ -22,6 +22,8 @@ use super::{
 const ITEMS_PER_REPLY_MAX: u32 = 256;
 /// Most payload bytes of one answer, well below what a mailbox holds. At least one item is always sent.
 const REPLY_BYTES_MAX: usize = 512 * 1024;
+/// Most owners, and most publishers, that the meta-data of a node names.
+const OWNERS_SHOWN_MAX: usize = 100;
 /// Most names of one answer to disco.
 const NAMES_PER_REPLY_MAX: u32 = 1_000;
 
@@ -217,7 +219,8 @@ impl Pubsub {
         }
         let config = Box::new(NodeConfig::clone(&node.config));
         let (creator, created) = (node.creator.clone(), node.created);
-        let owners = node.owners().cloned().collect();
+        let owners = node.owners().take(OWNERS_SHOWN_MAX).cloned().collect();
+        let publishers = node.publishers().take(OWNERS_SHOWN_MAX).cloned().collect();
         let of_sessions = node
             .subscriptions()
             .filter(|one| !one.jid.is_bare())
@@ -234,6 +237,7 @@ impl Pubsub {
                     creator,
                     created,
                     owners,
+                    publishers,
                     items,
                     subscribers: subscriptions
                         .saturating_add(u32::try_from(of_sessions).unwrap_or(u32::MAX)),

@@ -207,14 +207,19 @@ impl Pubsub {
         let forbidden = |jid: &Jid| {
             roles(&jid.bare()).is_some_and(|subject| {
                 let rights = Rights::of_subject(&self.rules, &subject, at.host.as_ref());
-                rights.may_read(&at.node, node, &*directory).is_err()
+                rights.must_leave(&at.node, node)
             })
         };
+        // What depends on rosters is looked at when the node is used next: then they are at hand.
+        let unsettled = node.subscriptions().any(|one| roles(&one.jid.bare()).is_some());
         let ended: Vec<Jid> = node
             .subscriptions()
             .map(|one| one.jid.clone())
             .filter(forbidden)
             .collect();
+        if unsettled && let Some(node) = self.nodes.get_mut(at) {
+            node.set_settled(false);
+        }
         if ended.is_empty() {
             return None;
         }

@@ -10,7 +10,11 @@ use crate::{
     service::Directory,
 };
 
-use super::{Asker, node::Node};
+use super::{
+    Asker,
+    acquaintance::{is_barred, rosters},
+    node::Node,
+};
 
 /// The rights of one asker.
 #[derive(Clone, Copy)]
@@ -84,6 +88,16 @@ impl<'a> Rights<'a> {
         self.verdict(Action::Create, name) == Verdict::Allow
     }
 
+    /// Whether the asker may make a node's items alarms (`leveret#class`): where a rule lets them configure. What an owner may
+    /// do with a node of their own ends where the sleep of others begins.
+    pub(super) fn may_choose_alarm(&self, name: &NodeId) -> Result<(), Refusal> {
+        match self.verdict(Action::Configure, name) {
+            Verdict::Allow => Ok(()),
+            Verdict::Deny | Verdict::Silent => Err(Refusal::new(Reason::Forbidden)
+                .say("only where a rule lets the account configure may it choose alarm")),
+        }
+    }
+
     /// XEP-0060 §4.1 table 2 and `pubsub#publish_model`; refused as §7.1.3.1.
     pub(super) fn may_publish(&self, name: &NodeId, node: &Node) -> Result<(), Refusal> {
         let verdict = self.verdict(Action::Publish, name);
@@ -124,7 +138,22 @@ impl<'a> Rights<'a> {
             || self.verdict(Action::Configure, name) == Verdict::Allow
     }
 
-    /// To subscribe and to read items: XEP-0060 §4.5; refused as §6.1.3 and §6.5.9 say.
+    /// To subscribe: who may read may, where the node takes subscriptions at all.
+    pub(super) fn may_subscribe(
+        &self,
+        name: &NodeId,
+        node: &Node,
+        directory: &dyn Directory,
+    ) -> Result<(), Refusal> {
+        self.may_read(name, node, directory)?;
+        if node.config.subscribe || self.superuser {
+            return Ok(());
+        }
+        // §6.1.3.10
+        Err(Refusal::new(Reason::FeatureNotImplemented).because(Detail::Unsupported("subscribe")))
+    }
+
+    /// To read items: XEP-0060 §4.5; refused as §6.1.3 and §6.5.9 say.
     pub(super) fn may_read(
         &self,
         name: &NodeId,
@@ -142,6 +171,20 @@ impl<'a> Rights<'a> {
             (Verdict::Silent, Affiliation::None) => {
                 admits(self.host, node, &self.subject.jid, directory)
             }
+        }
+    }
+
+    /// Whether a subscription that there is must end by the rules or the node's own word, whatever rosters say: those are
+    /// not at hand when rules change, and they are asked when the node is used.
+    pub(super) fn must_leave(&self, name: &NodeId, node: &Node) -> bool {
+        match self.verdict(Action::Subscribe, name) {
+            Verdict::Deny => true,
+            _ if self.superuser || self.is_host() => false,
+            Verdict::Allow => matches!(
+                node.affiliation(&self.subject.jid),
+                Affiliation::Outcast | Affiliation::PublishOnly
+            ),
+            Verdict::Silent => is_barred(node, self.subject),
         }
     }
 
@@ -181,7 +224,7 @@ pub(super) fn admits(
 ) -> Result<(), Refusal> {
     let is_known = |fits: &dyn Fn(&BareJid) -> bool| match host {
         Some(host) => host == account || fits(host),
-        None => node.owners().any(fits),
+        None => rosters(host, node).any(fits),
     };
     match node.config.access_model {
         AccessModel::Open => Ok(()),
@@ -203,8 +246,13 @@ pub(super) fn admits(
                 Refusal::new(Reason::NotAuthorized).because(Detail::NotInRosterGroup)
             })
         }
-        // §6.1.3.4: not on the whitelist. A model that is not offered admits nobody else either.
-        AccessModel::Authorize | AccessModel::Whitelist => {
+        // §6.5.9.3: only subscribers may retrieve items, and an owner made them so.
+        AccessModel::Authorize if node.is_subscribed(account.as_jid()) => Ok(()),
+        AccessModel::Authorize => {
+            Err(Refusal::new(Reason::NotAuthorized).because(Detail::NotSubscribed))
+        }
+        // §6.1.3.4, §6.5.9.8: not on the whitelist.
+        AccessModel::Whitelist => {
             Err(Refusal::new(Reason::NotAllowed).because(Detail::ClosedNode))
         }
     }

@@ -53,7 +53,7 @@ impl Pubsub {
         let rights = Rights::new(&self.rules, who);
         rights.not_denied(Action::Subscribe, &id)?;
         let (at, node) = self.existing(who, &id)?;
-        rights.may_read(&id, node, directory)?;
+        rights.may_subscribe(&id, node, directory)?;
         if let Some(subscription) = node.subscription(&jid) {
             // §6.1.6: subscribing again is answered with the subscription that there is.
             return Ok(answer(subscribed(id, subscription)));

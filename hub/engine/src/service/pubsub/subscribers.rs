@@ -13,7 +13,8 @@ use crate::{
 };
 
 use super::{
-    Asker, Pubsub, answer, change,
+    Asker, Pubsub,
+    answer, change,
     node::Node,
     notice,
     rights::admits,

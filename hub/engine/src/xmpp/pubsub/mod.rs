@@ -17,7 +17,7 @@ pub use self::{
     body::render_body,
     event::{render_event, render_headers},
     features::{FEATURES, Feature, Level, Offer, Place, features_at},
-    form::{write_config, write_meta_data},
+    form::{About, write_config, write_meta_data},
     reply::{affiliation_name, render_detail, render_reply, subscription_name},
     request::{parse_pubsub, wants_owner_reply},
 };

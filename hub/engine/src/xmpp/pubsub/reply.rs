@@ -10,7 +10,7 @@ use crate::{
     xmpp::{data_form::Purpose, namespace as ns, rsm::write_page, xml::Writer},
 };
 
-use super::form::{write_config, write_meta_data};
+use super::form::{About, write_config, write_meta_data};
 
 /// Writes the child of the IQ result. `as_owner`: the request was in the owner's namespace
 /// ([`wants_owner_reply`](super::wants_owner_reply)). `service` is the address that was asked.
@@ -103,6 +103,7 @@ fn write_disco(reply: &PubsubReply, service: &str, w: &mut Writer<'_>) -> bool {
             creator,
             created,
             owners,
+            publishers,
             subscribers,
             ..
         } => {
@@ -112,7 +113,15 @@ fn write_disco(reply: &PubsubReply, service: &str, w: &mut Writer<'_>) -> bool {
             w.open("identity").attr("category", "pubsub");
             w.attr("type", "leaf").close("identity");
             w.open("feature").attr("var", ns::PUBSUB).close("feature");
-            write_meta_data(config, creator, *created, owners, *subscribers, w);
+            let about = About {
+                config,
+                creator,
+                created: *created,
+                owners,
+                publishers,
+                subscribers: *subscribers,
+            };
+            write_meta_data(&about, w);
             w.close("query");
         }
         PubsubReply::Nodes { list, page } => {

@@ -75,14 +75,19 @@ fn parse_owner(set: bool, what: Element<'_>) -> Result<PubsubAction, Refusal> {
                 config: Submitted::read(form)?.fields_of(ns::PUBSUB_NODE_CONFIG)?,
             })
         }
-        (false, "default") => Ok(PubsubAction::DefaultConfig),
-        (true, "delete") => {
-            let redirect = what.child("redirect", ns::PUBSUB_OWNER);
-            Ok(PubsubAction::Delete {
-                node: required_node(what)?,
-                redirect: redirect.and_then(|to| to.attr("uri")).map(Into::into),
-            })
-        }
+        (false, "default") => match what.attr("type") {
+            // §8.3.2: of a type of nodes; without the word, of leaves.
+            None | Some("leaf") => Ok(PubsubAction::DefaultConfig),
+            Some("collection") => Err(unsupported("collections")),
+            Some(_) => Err(bad().say("there is no such type of nodes")),
+        },
+        (true, "delete") => Ok(PubsubAction::Delete {
+            node: required_node(what)?,
+            redirect: match what.child("redirect", ns::PUBSUB_OWNER) {
+                Some(to) => Some(redirect(to)?),
+                None => None,
+            },
+        }),
         (true, "purge") => Ok(PubsubAction::Purge {
             node: required_node(what)?,
         }),
@@ -98,13 +103,23 @@ fn parse_owner(set: bool, what: Element<'_>) -> Result<PubsubAction, Refusal> {
     }
 }
 
+/// §8.4.1: the address of what replaces the node, for others to follow.
+fn redirect(to: Element<'_>) -> Result<Box<str>, Refusal> {
+    match to.attr("uri") {
+        Some(uri) if !uri.is_empty() && !uri.contains(char::is_whitespace) => Ok(uri.into()),
+        _ => Err(bad().say("a redirect needs a URI")),
+    }
+}
+
 fn create(pubsub: Element<'_>, what: Element<'_>) -> Result<PubsubAction, Refusal> {
-    // §8.1.3: `<configure/>` beside `<create/>`; empty means the default.
-    let form = pubsub
-        .child("configure", ns::PUBSUB)
-        .and_then(|configure| configure.child("x", ns::DATA_FORM));
+    // §8.1.3: `<configure/>` after `<create/>`, which names the node; empty means the default.
+    let configure = pubsub.child("configure", ns::PUBSUB);
+    if configure.is_some_and(|configure| configure.attr("node").is_some()) {
+        return Err(bad().say("<create/> names the node"));
+    }
+    let form = configure.and_then(|configure| configure.child("x", ns::DATA_FORM));
     let config = match form {
-        Some(form) => Submitted::read(form)?.fields_of(ns::PUBSUB_NODE_CONFIG)?,
+        Some(form) => submitted(form, ns::PUBSUB_NODE_CONFIG)?,
         None => Vec::new(),
     };
     let node = match what.attr("node").filter(|name| !name.is_empty()) {
@@ -134,7 +149,11 @@ fn publish(pubsub: Element<'_>, what: Element<'_>) -> Result<PubsubAction, Refus
         });
     }
     let options = match pubsub.child("publish-options", ns::PUBSUB) {
-        Some(options) => form_in(options, ns::PUBSUB_PUBLISH_OPTIONS)?,
+        // §7.1.5: it holds a form.
+        Some(options) => {
+            let form = options.child("x", ns::DATA_FORM).ok_or_else(bad)?;
+            Some(submitted(form, ns::PUBSUB_PUBLISH_OPTIONS)?)
+        }
         None => None,
     };
     Ok(PubsubAction::Publish {
@@ -237,6 +256,15 @@ fn set_affiliations(what: Element<'_>) -> Result<PubsubAction, Refusal> {
         node: required_node(what)?,
         changes,
     })
+}
+
+/// A form that goes along with something that is done: it cannot be a cancellation (XEP-0004 §3.1).
+fn submitted(form: Element<'_>, form_type: &str) -> Result<Vec<Field>, Refusal> {
+    let submitted = Submitted::read(form)?;
+    if submitted.cancelled {
+        return Err(bad().say("the form is cancelled"));
+    }
+    submitted.fields_of(form_type)
 }
 
 fn form_in(holder: Element<'_>, form_type: &str) -> Result<Option<Vec<Field>>, Refusal> {

@@ -4,6 +4,8 @@ mod alarms;
 mod audience;
 mod personal;
 mod rules;
+mod s17_4_4_config;
+mod s4_5_access;
 mod s5_entity;
 mod s6_subscriber;
 mod s7_publisher;

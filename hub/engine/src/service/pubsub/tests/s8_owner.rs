@@ -115,7 +115,7 @@ mod s8_1_create {
 
     #[test]
     fn access_models_that_are_not_offered_are_unsupported() {
-        for model in ["authorize"] {
+        for model in ["authorize", "everybody"] {
             let reply = World::new().ask(
                 &device("dev7"),
                 create(Some("free/a"), &[("access_model", model)]),
@@ -164,12 +164,20 @@ mod s8_2_configure {
             ("max_items", "10001"),
             ("persist_items", "maybe"),
             ("publish_model", "closed"),
-            ("access_model", "none"),
             ("notification_type", "groupchat"),
             ("send_last_published_item", "always"),
             ("max_payload_size", "262144"),
-            ("presence_based_delivery", "1"),
+            ("presence_based_delivery", ""),
             ("collection", "x"),
+            ("item_expire", "0"),
+            ("item_expire", "-1"),
+            ("publish_node_full", "explode"),
+            ("itemreply", "everybody"),
+            ("language", "not a tag"),
+            ("contact", "@"),
+            ("body_xslt", "two words"),
+            ("subscribe", "perhaps"),
+            ("title", "new again"),
         ] {
             let mut world = with_node(&[]);
             let reply = configure(&mut world, "owner", &[("title", "new"), wrong]);

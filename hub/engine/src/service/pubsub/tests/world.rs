@@ -20,7 +20,7 @@ use crate::{
     payload::Payload,
     refusal::{Detail, Reason, Refusal},
     service::{
-        AccountId, Acquaintance, Decision, Directory, Recipient,
+        AccountId, Acquaintance, Change, Decision, Directory, Recipient,
         pubsub::{Asker, Pubsub, PubsubSettings, Wanted},
     },
     time::{Instant, Now, Timestamp},
@@ -40,6 +40,8 @@ pub(super) struct Heard {
 pub(super) struct Accounts {
     known: Vec<BareJid>,
     pub(super) online: Vec<FullJid>,
+    /// Who asked anything so far.
+    pub(super) subjects: Vec<Subject>,
     /// Owner and contact, and what the owner's roster says.
     pub(super) contacts: BTreeMap<(BareJid, BareJid), Known>,
 }
@@ -67,6 +69,11 @@ impl Directory for Accounts {
             index: at as u32,
             generation: 0,
         })
+    }
+
+    fn subject(&self, account: &BareJid) -> Option<Subject> {
+        let known = self.subjects.iter().find(|known| known.jid == *account);
+        known.cloned()
     }
 
     fn acquaintance(&self, owner: &BareJid, contact: &BareJid) -> Acquaintance<'_> {
@@ -160,7 +167,14 @@ impl World {
         if !self.directory.online.contains(&who.jid) {
             self.directory.online.push(who.jid.clone());
         }
-        match self.pubsub.handle(who, request, &mut self.directory, now) {
+        if self.directory.subject(&who.subject.jid).is_none() {
+            self.directory.subjects.push(who.subject.clone());
+        }
+        let decision = self.pubsub.handle(who, request, &mut self.directory, now);
+        for aside in self.pubsub.take_asides() {
+            self.carry_out(aside);
+        }
+        match decision {
             Decision::Refuse(refusal) => Err(refusal),
             Decision::Answer(reply) => Ok(reply),
             Decision::Read { query, then } => then(self.store.answer(query)),
@@ -187,6 +201,16 @@ impl World {
                     }
                 }
             }
+        }
+    }
+
+    /// A change that nobody asked for.
+    pub(super) fn carry_out(&mut self, change: Change) {
+        for op in &change.ops {
+            self.store.apply(op);
+        }
+        for notice in &change.notices {
+            self.tell(notice);
         }
     }
 

@@ -156,7 +156,7 @@ mod replies {
         assert_eq!(value("pubsub#notify_sub"), "1");
         assert_eq!(value("pubsub#access_model"), "open");
         assert_eq!(value("pubsub#notification_type"), "headline");
-        assert_eq!(fields.len(), 17, "every field of the configuration");
+        assert_eq!(fields.len(), 33, "every field of the configuration");
     }
 
     #[test]
@@ -181,6 +181,7 @@ mod replies {
             creator: bare("dev7@localhost"),
             created: Timestamp::default(),
             owners: vec![bare("dev7@localhost")],
+            publishers: vec![bare("dev8@localhost")],
             items: 1,
             subscribers: 2,
         };
@@ -189,6 +190,15 @@ mod replies {
             "<query xmlns='http://jabber.org/protocol/disco#info' node='a'>\
              <identity category='pubsub' type='leaf'/>"
         ));
+        for (var, kind, value) in [
+            ("owner", "jid-multi", "dev7@localhost"),
+            ("publisher", "jid-multi", "dev8@localhost"),
+            ("creator", "jid-single", "dev7@localhost"),
+            ("access_model", "list-single", "open"),
+        ] {
+            let field = format!("<field var='pubsub#{var}' type='{kind}'><value>{value}</value>");
+            assert!(text.contains(&field), "{var}");
+        }
         assert!(
             text.contains(
                 "<field var='pubsub#num_subscribers' type='text-single'><value>2</value>"

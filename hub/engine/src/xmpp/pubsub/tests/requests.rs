@@ -322,6 +322,52 @@ mod s8_requests_of_owners {
     }
 
     #[test]
+    fn s8_4_1_a_redirect_names_a_uri() {
+        for redirect in ["<redirect/>", "<redirect uri=''/>", "<redirect uri='a b'/>"] {
+            let action = owner_set(&format!("<delete node='a'>{redirect}</delete>"));
+            refused(action, Reason::BadRequest, None);
+        }
+    }
+
+    #[test]
+    fn s8_3_2_defaults_are_of_a_type_of_nodes() {
+        assert_eq!(
+            owner_get("<default type='leaf'/>").unwrap(),
+            PubsubAction::DefaultConfig
+        );
+        refused(
+            owner_get("<default type='collection'/>"),
+            Reason::FeatureNotImplemented,
+            Detail::Unsupported("collections"),
+        );
+        refused(owner_get("<default type='tree'/>"), Reason::BadRequest, None);
+    }
+
+    #[test]
+    fn s8_1_3_the_configuration_of_a_new_node_follows_its_name() {
+        let form = "<x xmlns='jabber:x:data' type='submit'/>";
+        for wrong in [
+            format!("<create node='a'/><configure node='a'>{form}</configure>"),
+            format!("<configure>{form}</configure><create node='a'/>"),
+            "<create node='a'/><configure><x xmlns='jabber:x:data' type='cancel'/></configure>".into(),
+            "<create node='a'/><configure><x xmlns='jabber:x:data' type='form'/></configure>".into(),
+        ] {
+            refused(set(&wrong), Reason::BadRequest, None);
+        }
+    }
+
+    #[test]
+    fn s7_1_5_publish_options_are_a_form_that_is_submitted() {
+        let item = "<publish node='a'><item/></publish>";
+        for wrong in [
+            "<publish-options/>",
+            "<publish-options><x xmlns='jabber:x:data' type='cancel'/></publish-options>",
+        ] {
+            refused(set(&format!("{item}{wrong}")), Reason::BadRequest, None);
+        }
+    }
+
+    #[test]
     fn subscriptions_and_affiliations_are_deltas() {
         let action = owner_set(
             "<affiliations node='a'><affiliation jid='dev7@localhost/x' affiliation='publish-only'/>\
