@@ -418,10 +418,7 @@ impl Router {
             residency: &self.residency,
             roles: &self.roles,
         };
-        for change in self
-            .pubsub
-            .acquaintance_changed(owner, contact, &mut world)
-        {
+        for change in self.pubsub.acquaintance_changed(owner, contact, &mut world) {
             self.change(change, None);
         }
     }

@@ -114,11 +114,7 @@ impl Pubsub {
 
     /// A node that goes by rosters and came from the disk is used for the first time, or somebody has come whose role was not
     /// known before: those who lost their right meanwhile are no subscribers any more, before anything else is decided.
-    pub(super) fn settle_acquaintances(
-        &mut self,
-        at: &NodeAddress,
-        directory: &mut dyn Directory,
-    ) {
+    pub(super) fn settle_acquaintances(&mut self, at: &NodeAddress, directory: &mut dyn Directory) {
         match self.nodes.get_mut(at) {
             Some(node) if !node.is_settled() => node.set_settled(true),
             _ => return,

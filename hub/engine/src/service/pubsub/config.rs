@@ -147,8 +147,7 @@ fn apply_one(
         "dataform_xslt" => config.dataform_xslt = value.url()?,
         "access_model" => config.access_model = access_model(value)?,
         "roster_groups_allowed" => {
-            config.roster_groups_allowed =
-                value.list(ROSTER_GROUPS_MAX, ROSTER_GROUP_BYTES_MAX)?;
+            config.roster_groups_allowed = value.list(ROSTER_GROUPS_MAX, ROSTER_GROUP_BYTES_MAX)?;
         }
         "publish_model" => {
             config.publish_model = match value.one()? {

@@ -90,7 +90,10 @@ impl<'a> Value<'a> {
     pub(super) fn list(self, len_max: usize, bytes_max: usize) -> Result<Box<[Box<str>]>, Refusal> {
         let values = self.field.values.iter().filter(|value| !value.is_empty());
         let mut seen = HashSet::new();
-        let list: Box<[Box<str>]> = values.filter(|&value| seen.insert(value)).cloned().collect();
+        let list: Box<[Box<str>]> = values
+            .filter(|&value| seen.insert(value))
+            .cloned()
+            .collect();
         if list.len() > len_max {
             return Err(self.refuse("has too many values"));
         }
@@ -146,10 +149,19 @@ mod tests {
         assert_eq!(read(&["true"], |value| value.boolean()), Some(true));
         assert_eq!(read(&[], |value| value.boolean()), None);
         assert_eq!(read(&["1", "0"], |value| value.boolean()), None);
-        assert_eq!(read(&["a", "b"], |value| value.text()).as_deref(), Some("a\nb"));
-        assert_eq!(read(&["max"], |value| value.number_or_max::<u32>()), Some(None));
+        assert_eq!(
+            read(&["a", "b"], |value| value.text()).as_deref(),
+            Some("a\nb")
+        );
+        assert_eq!(
+            read(&["max"], |value| value.number_or_max::<u32>()),
+            Some(None)
+        );
         assert_eq!(read(&["-1"], |value| value.number_or_max::<u32>()), None);
-        assert_eq!(read(&["de-CH"], |value| value.language()).as_deref(), Some("de-CH"));
+        assert_eq!(
+            read(&["de-CH"], |value| value.language()).as_deref(),
+            Some("de-CH")
+        );
         assert_eq!(read(&["de_CH"], |value| value.language()), None);
         assert_eq!(read(&["https://a b"], |value| value.url()), None);
     }

@@ -214,7 +214,11 @@ impl Pubsub {
             && at.host.is_none()
             && needs_rosters(&request.action, node)
         {
-            missing.extend(acquaintance::rosters(None, node).cloned().map(Wanted::Roster));
+            missing.extend(
+                acquaintance::rosters(None, node)
+                    .cloned()
+                    .map(Wanted::Roster),
+            );
         }
         missing
     }

@@ -211,7 +211,9 @@ impl Pubsub {
             })
         };
         // What depends on rosters is looked at when the node is used next: then they are at hand.
-        let unsettled = node.subscriptions().any(|one| roles(&one.jid.bare()).is_some());
+        let unsettled = node
+            .subscriptions()
+            .any(|one| roles(&one.jid.bare()).is_some());
         let ended: Vec<Jid> = node
             .subscriptions()
             .map(|one| one.jid.clone())

@@ -252,8 +252,6 @@ pub(super) fn admits(
             Err(Refusal::new(Reason::NotAuthorized).because(Detail::NotSubscribed))
         }
         // §6.1.3.4, §6.5.9.8: not on the whitelist.
-        AccessModel::Whitelist => {
-            Err(Refusal::new(Reason::NotAllowed).because(Detail::ClosedNode))
-        }
+        AccessModel::Whitelist => Err(Refusal::new(Reason::NotAllowed).because(Detail::ClosedNode)),
     }
 }

@@ -13,8 +13,7 @@ use crate::{
 };
 
 use super::{
-    Asker, Pubsub,
-    answer, change,
+    Asker, Pubsub, answer, change,
     node::Node,
     notice,
     rights::admits,

@@ -226,7 +226,11 @@ fn write_delivery(config: &NodeConfig, form: &mut FormWriter<'_, '_>) {
         "pubsub#notification_type",
         "The type of the notifying message",
         config.notification_type.name(),
-        &[("normal", "Normal"), ("headline", "Headline"), ("chat", "Chat")],
+        &[
+            ("normal", "Normal"),
+            ("headline", "Headline"),
+            ("chat", "Chat"),
+        ],
     );
     form.choice(
         "pubsub#send_last_published_item",

@@ -233,5 +233,9 @@ fn s6_1_3_10_a_node_that_takes_no_subscriptions_says_so_and_may_be_read() {
     read(&mut world, "dev7").unwrap();
     world.heard();
     world.publish(&device("owner"), "free/a", "2").unwrap();
-    assert_eq!(world.heard(), ["dev8@localhost: item 2"], "who was there stays");
+    assert_eq!(
+        world.heard(),
+        ["dev8@localhost: item 2"],
+        "who was there stays"
+    );
 }

@@ -340,7 +340,11 @@ mod s8_requests_of_owners {
             Reason::FeatureNotImplemented,
             Detail::Unsupported("collections"),
         );
-        refused(owner_get("<default type='tree'/>"), Reason::BadRequest, None);
+        refused(
+            owner_get("<default type='tree'/>"),
+            Reason::BadRequest,
+            None,
+        );
     }
 
     #[test]
@@ -349,8 +353,10 @@ mod s8_requests_of_owners {
         for wrong in [
             format!("<create node='a'/><configure node='a'>{form}</configure>"),
             format!("<configure>{form}</configure><create node='a'/>"),
-            "<create node='a'/><configure><x xmlns='jabber:x:data' type='cancel'/></configure>".into(),
-            "<create node='a'/><configure><x xmlns='jabber:x:data' type='form'/></configure>".into(),
+            "<create node='a'/><configure><x xmlns='jabber:x:data' type='cancel'/></configure>"
+                .into(),
+            "<create node='a'/><configure><x xmlns='jabber:x:data' type='form'/></configure>"
+                .into(),
         ] {
             refused(set(&wrong), Reason::BadRequest, None);
         }
