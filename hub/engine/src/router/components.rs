@@ -10,6 +10,7 @@ use std::{
 };
 
 use crate::{
+    access::Subject,
     account::Role,
     address::{BareJid, Jid},
     command::{Cursor, EndReason, Reply, SessionId, Transport},
@@ -73,6 +74,12 @@ impl Components {
             .collect()
     }
 
+    /// An address of a component as the rules see it.
+    pub(super) fn subject(&self, jid: &BareJid) -> Option<Subject> {
+        let role = self.get(jid.domain())?.role;
+        Some(subject(jid, role))
+    }
+
     /// The session is over: what was shown through it.
     fn leave(&mut self, id: SessionId) -> Option<(BareJid, BTreeSet<(Jid, Jid)>)> {
         let place = self.0.iter_mut().find(|place| place.session == Some(id))?;
@@ -81,6 +88,16 @@ impl Components {
             place.component.domain.clone(),
             std::mem::take(&mut place.shown),
         ))
+    }
+}
+
+/// An address of a component, which acts with this role, as the rules see it.
+pub(super) fn subject(jid: &BareJid, role: Role) -> Subject {
+    Subject {
+        jid: jid.clone(),
+        role,
+        groups: Vec::new(),
+        component: true,
     }
 }
 

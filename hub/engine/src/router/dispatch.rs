@@ -16,6 +16,7 @@ use crate::{
         commit::After,
         fanout::{Job, Reach, Source},
         pipeline::{Ask, Parked, Pipeline},
+        relay::asker_abroad,
         residency::Need,
         store_failed,
         stored::Asked,
@@ -263,7 +264,7 @@ impl Router {
         }
     }
 
-    fn pubsub(&mut self, ask: Ask, jid: FullJid, request: PubsubRequest) {
+    pub(super) fn pubsub(&mut self, ask: Ask, jid: FullJid, request: PubsubRequest) {
         match self.asker(jid) {
             Some(asker) => self.decide(ask, &asker, request),
             None => self.refuse(ask, Reason::NotAuthorized.into()),
@@ -273,6 +274,9 @@ impl Router {
     /// A session as the pubsub service sees it; `None`: its account was removed while the command waited.
     pub(super) fn asker(&self, jid: FullJid) -> Option<Asker> {
         let bare = jid.bare();
+        if let Some(role) = self.role_abroad(&bare) {
+            return Some(asker_abroad(jid, role));
+        }
         let facts = self.residency.facts(&bare)?;
         let subject = Subject {
             jid: bare,

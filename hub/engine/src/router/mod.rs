@@ -349,12 +349,7 @@ fn abroad(components: &Components) -> impl Fn(&BareJid) -> Option<Subject> + use
     let roles = components.roles();
     move |jid| {
         let role = *roles.get(jid.domain())?;
-        Some(Subject {
-            jid: jid.clone(),
-            role,
-            groups: Vec::new(),
-            component: true,
-        })
+        Some(components::subject(jid, role))
     }
 }
 

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use smallvec::smallvec;
 
 use crate::{
-    access::Subject,
+    account::Role,
     address::{BareJid, FullJid, Jid},
-    command::{Command, PubsubRequest, SessionId},
+    command::{Command, SessionId},
     effect::AccountCounts,
     event::{Event, What},
     mailbox::{Addressed, Entry, SubscriptionTag},
@@ -21,6 +21,7 @@ use crate::{
     router::{
         Router, bounce,
         commit::After,
+        components,
         fanout::{Job, Reach, Source},
         needs::Needs,
         pipeline::Ask,
@@ -40,6 +41,24 @@ pub(super) fn addressed_to(to: &Jid) -> Arc<SubscriptionTag> {
         to: Some(to.clone()),
         ..SubscriptionTag::default()
     })
+}
+
+/// An asking address as the pubsub service names askers.
+fn full(from: &Jid) -> Option<FullJid> {
+    from.as_full()
+        .or_else(|| from.bare().with_resource(BARE_ASKER).ok())
+}
+
+/// An address of a component as the pubsub service sees it. Bounds of an account are for accounts: a component is trusted by
+/// whoever runs the hub (XEP-0114 §4).
+pub(super) fn asker_abroad(jid: FullJid, role: Role) -> Asker {
+    Asker {
+        subject: components::subject(&jid.bare(), role),
+        jid,
+        superuser: false,
+        counts: AccountCounts::default(),
+        host: None,
+    }
 }
 
 impl Router {
@@ -99,7 +118,9 @@ impl Router {
             Command::Send(message) => self.message_needs(message),
             Command::QueryOfPresence(iq) => of_account(iq.to.bare()),
             Command::Handshake { to, .. } | Command::Probe { to, .. } => of_account(to.bare()),
-            Command::Describe { account } => of_account(account.clone()),
+            Command::Describe { account } | Command::ListBelongings { account, .. } => {
+                of_account(account.clone())
+            }
             Command::Activity { of } => of_account(of.bare()),
             Command::Pubsub(request) => {
                 let wanted = self.pubsub.wants(request).into_iter();
@@ -142,7 +163,14 @@ impl Router {
             Command::Activity { of } => self.activity(ask, &from.bare(), &of),
             Command::Describe { account } => self.describe(ask, Some(&from.bare()), &account),
             Command::ListComponents => self.list_components(ask),
-            Command::Pubsub(request) => self.pubsub_from_abroad(ask, &from, *request),
+            Command::Pubsub(request) => match full(&from) {
+                Some(jid) => self.pubsub(ask, jid, *request),
+                None => self.refuse(ask, Reason::InternalServerError.into()),
+            },
+            Command::ListBelongings { account, page } => match full(&from) {
+                Some(jid) => self.list_belongings(ask, &jid, account, page),
+                None => self.refuse(ask, Reason::InternalServerError.into()),
+            },
             // What only an account has.
             _ => self.refuse(ask, Reason::NotAllowed.into()),
         }
@@ -162,31 +190,6 @@ impl Router {
             Command::Direct { .. } | Command::Handshake { .. } | Command::Probe { .. } => {}
             _ => self.refuse(ask, refusal),
         }
-    }
-
-    fn pubsub_from_abroad(&mut self, ask: Ask, from: &Jid, request: PubsubRequest) {
-        let bare = from.bare();
-        let session = from
-            .as_full()
-            .or_else(|| bare.with_resource(BARE_ASKER).ok());
-        let (Some(jid), Some(role)) = (session, self.role_abroad(&bare)) else {
-            self.refuse(ask, Reason::InternalServerError.into());
-            return;
-        };
-        let asker = Asker {
-            subject: Subject {
-                jid: bare,
-                role,
-                groups: Vec::new(),
-                component: true,
-            },
-            jid,
-            superuser: false,
-            // Bounds of an account are for accounts: a component is trusted by whoever runs the hub (XEP-0114 §4).
-            counts: AccountCounts::default(),
-            host: None,
-        };
-        self.decide(ask, &asker, request);
     }
 
     /// Presence from a contact elsewhere: to the resource, or to all available ones (RFC 6121 §8.5.2.1.2, §8.5.3.1). Whether

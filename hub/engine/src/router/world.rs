@@ -43,7 +43,7 @@ impl service::Directory for World<'_> {
     }
 
     fn subject(&self, account: &BareJid) -> Option<Subject> {
-        router::subject(self.roles, account)
+        router::subject(self.roles, account).or_else(|| self.directory.components.subject(account))
     }
 
     fn acquaintance(&self, owner: &BareJid, contact: &BareJid) -> Acquaintance<'_> {

@@ -50,13 +50,16 @@ pub fn write_hub_info(software: &str, version: &str, w: &mut Writer<'_>) {
     w.close("x").close("query");
 }
 
-/// Writes what belongs to the hub: its pubsub service.
-pub fn write_hub_items(service: &BareJid, w: &mut Writer<'_>) {
+/// Writes what belongs to the hub: its pubsub service, and the components that are connected.
+pub fn write_hub_items(service: &BareJid, components: &[BareJid], w: &mut Writer<'_>) {
     w.open("query").attr("xmlns", ns::DISCO_ITEMS);
     w.open("item")
         .attr("jid", service.as_str())
         .attr("name", "Publish-subscribe")
         .close("item");
+    for component in components {
+        w.open("item").attr("jid", component.as_str()).close("item");
+    }
     w.close("query");
 }
 

@@ -65,6 +65,16 @@ pub struct Framer {
     stream_name: Option<Box<str>>,
     limits: FrameLimits,
     expect: Expect,
+    content: Content,
+}
+
+/// What a stream's stanzas are qualified by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// `jabber:client`.
+    Client,
+    /// `jabber:component:accept` (XEP-0114). Past the header it is named `jabber:client`: the stanzas are the same.
+    Component,
 }
 
 /// What a framer cuts.
@@ -107,13 +117,19 @@ struct Found<'i> {
 }
 
 impl Framer {
-    /// Expects a stream header.
+    /// Expects a client's stream header.
     pub fn new(limits: FrameLimits) -> Self {
+        Self::of(Content::Client, limits)
+    }
+
+    /// Expects the header of a stream with this content.
+    pub fn of(content: Content, limits: FrameLimits) -> Self {
         Self {
             partial: None,
             stream_name: None,
             limits,
             expect: Expect::Start,
+            content,
         }
     }
 
@@ -128,7 +144,7 @@ impl Framer {
     #[must_use = "bytes from before TLS must not be taken for bytes under TLS"]
     pub fn reset(&mut self) -> bool {
         let had_partial = self.has_partial();
-        *self = Self::new(self.limits);
+        *self = Self::of(self.content, self.limits);
         had_partial
     }
 
@@ -166,7 +182,7 @@ impl Framer {
                     self.expect = Expect::Header;
                 }
                 Cut::Header => {
-                    let (header, name) = StreamHeader::parse(self.bytes(whole))?;
+                    let (header, name) = StreamHeader::parse(self.bytes(whole), self.content)?;
                     self.stream_name = name;
                     self.expect = Expect::Element;
                     self.partial = None;

@@ -15,6 +15,8 @@ pub const XMLNS: &str = "http://www.w3.org/2000/xmlns/";
 pub const STREAMS: &str = "http://etherx.jabber.org/streams";
 /// Content of client-to-server streams.
 pub const CLIENT: &str = "jabber:client";
+/// Content of external components' streams (XEP-0114).
+pub const COMPONENT: &str = "jabber:component:accept";
 /// Content of server-to-server streams.
 pub const SERVER: &str = "jabber:server";
 /// STARTTLS negotiation (§5).

@@ -260,6 +260,9 @@ impl Hub {
             Command::Describe { account } if account.local() == Some("paris") => {
                 Err(Reason::ServiceUnavailable.into())
             }
+            Command::ListComponents => Ok(Reply::Components(vec![
+                BareJid::parse("sensors.localhost").unwrap(),
+            ])),
             Command::Describe { .. } => Ok(Reply::Described {
                 role: Role::Device,
                 resources: Vec::new(),

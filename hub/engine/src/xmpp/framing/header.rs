@@ -2,6 +2,7 @@
 //!
 //! Implements: RFC 6120 §4.7 stream attributes, §4.8 namespaces of the header, §11.5, §11.6; XML 1.0 [23] XMLDecl.
 
+use super::Content;
 use crate::xmpp::namespace as ns;
 use crate::xmpp::stream_error::{Condition, StreamError};
 use crate::xmpp::xml::{Attributes, Element, Scope, Tree, legal_text};
@@ -29,7 +30,10 @@ pub struct StreamHeader {
 
 impl StreamHeader {
     /// Reads the tag; besides, its name as written unless that is the usual one.
-    pub(super) fn parse(tag: &[u8]) -> Result<(Self, Option<Box<str>>), StreamError> {
+    pub(super) fn parse(
+        tag: &[u8],
+        content: Content,
+    ) -> Result<(Self, Option<Box<str>>), StreamError> {
         let nothing = Scope::empty();
         let mut tree = Tree::new();
         let element = tree.parse_start(tag, &nothing)?;
@@ -52,7 +56,7 @@ impl StreamHeader {
                 "the stream ends where it begins",
             ));
         }
-        let scope = scope_of(&element)?;
+        let scope = scope_of(&element, content)?;
         let own = |name| element.attr(name).map(str::to_owned);
         let header = Self {
             to: own("to"),
@@ -67,7 +71,13 @@ impl StreamHeader {
     }
 }
 
-fn scope_of(element: &Element<'_>) -> Result<Scope, StreamError> {
+fn scope_of(element: &Element<'_>, content: Content) -> Result<Scope, StreamError> {
+    let due = match content {
+        Content::Client => ns::CLIENT,
+        Content::Component => ns::COMPONENT,
+    };
+    // Past the header every content is named alike.
+    let named = |uri| if uri == due { ns::CLIENT } else { uri };
     let mut default = None;
     let mut prefixes = Vec::new();
     for (prefix, uri) in element.declarations() {
@@ -76,17 +86,20 @@ fn scope_of(element: &Element<'_>) -> Result<Scope, StreamError> {
             "" => default = Some(uri).filter(|uri| !uri.is_empty()),
             // Declared or not, it means the same.
             "xml" => {}
-            _ => prefixes.push((prefix.into(), uri.into())),
+            _ => prefixes.push((prefix.into(), named(uri).into())),
         }
     }
-    // RFC 6120 §4.8.2 and §4.8.3: the content namespace is jabber:client, declared as default or by prefixes.
+    // RFC 6120 §4.8.2 and §4.8.3: the content namespace is declared as default or by prefixes.
     // A default that is the stream's own namespace says that stanzas carry prefixes.
     match default {
-        None | Some(ns::CLIENT | ns::STREAMS) => Ok(Scope::new(default, prefixes, element.lang())),
-        Some(_) => Err(StreamError::Peer(
+        Some(uri) if uri != due && uri != ns::STREAMS => Err(StreamError::Peer(
             Condition::InvalidNamespace,
-            "the content namespace is not jabber:client",
+            match content {
+                Content::Client => "the content namespace is not jabber:client",
+                Content::Component => "the content namespace is not jabber:component:accept",
+            },
         )),
+        default => Ok(Scope::new(default.map(named), prefixes, element.lang())),
     }
 }
 

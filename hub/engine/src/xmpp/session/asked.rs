@@ -13,7 +13,7 @@ use super::shared::Surroundings;
 /// How the answer to a command is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
-pub(super) enum Asked {
+pub(in crate::xmpp) enum Asked {
     /// There is no answer.
     Nothing,
     /// Keys for a sign-in.
@@ -32,6 +32,8 @@ pub(super) enum Asked {
     AccountInfo,
     /// disco#items of an account.
     AccountItems,
+    /// disco#items of the hub.
+    HubItems,
     /// Something of pubsub.
     Pubsub,
     /// The same, in the owner's namespace.
@@ -39,7 +41,7 @@ pub(super) enum Asked {
 }
 
 impl Asked {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Nothing,
         Self::SignIn,
         Self::Register,
@@ -49,6 +51,7 @@ impl Asked {
         Self::Activity,
         Self::AccountInfo,
         Self::AccountItems,
+        Self::HubItems,
         Self::Pubsub,
         Self::PubsubOwner,
     ];
@@ -80,7 +83,12 @@ impl Asked {
 }
 
 /// Hands a command to the router.
-pub(super) fn ask(token: Token, command: Command, around: &mut Surroundings, out: &mut Output) {
+pub(in crate::xmpp) fn ask(
+    token: Token,
+    command: Command,
+    around: &mut Surroundings,
+    out: &mut Output,
+) {
     around.need_mailbox();
     out.commands.push((token, command));
 }

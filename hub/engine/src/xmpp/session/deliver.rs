@@ -11,6 +11,7 @@ use crate::{
     event::{Event, What},
     mailbox::{Addressed, SubscriptionTag},
     message::Iq,
+    refusal::Refusal,
     time::Timestamp,
     xmpp::{
         disco, last, message, presence, roster,
@@ -23,7 +24,7 @@ use super::{asked::Asked, bound::Bound, service, shared::Surroundings};
 
 impl Bound {
     /// Writes the answer to one of the session's commands.
-    pub(super) fn answer(&mut self, answer: &Answer, out: &mut Vec<u8>) {
+    pub(super) fn answer(&mut self, answer: &Answer, around: &Surroundings, out: &mut Vec<u8>) {
         let asked = Asked::of(&answer.token);
         if asked == Asked::Nothing {
             return;
@@ -31,37 +32,8 @@ impl Bound {
         self.owed = self.owed.saturating_sub(1);
         let id = &*answer.token.id;
         let from = answer.token.to.as_ref().map(Jid::as_str);
-        let to = Some(self.jid.as_str());
-        let reply = match &answer.result {
-            Ok(reply) => reply,
-            Err(refusal) => {
-                return write_error(StanzaName::Iq, Some(id), from, to, refusal, out);
-            }
-        };
-        let mut w = Writer::new(out);
-        open_result(&mut w, id, from, to);
-        match (asked, reply) {
-            (Asked::Roster, Reply::Roster { contacts, version }) => {
-                roster::write(contacts.as_deref(), version, &mut w);
-            }
-            (Asked::Activity, Reply::Activity { seconds, status }) => {
-                last::write(*seconds, status.as_deref(), &mut w);
-            }
-            (Asked::AccountInfo, Reply::Described { .. }) => disco::write_account_info(&mut w),
-            (Asked::AccountItems, Reply::Belongings { resources, nodes }) => {
-                let own = self.bare_text();
-                disco::write_account_items(resources, nodes, from.unwrap_or(own), &mut w);
-            }
-            (Asked::Pubsub | Asked::PubsubOwner, Reply::Pubsub(reply)) => {
-                w.finish_tag();
-                service::write_reply(reply, asked, from, out);
-                Writer::new(out).close("iq");
-                return;
-            }
-            // What was asked is done, and there is nothing to tell.
-            _ => {}
-        }
-        w.close("iq");
+        let to = self.jid.as_str();
+        write_answer(asked, &answer.result, id, from, to, around, out);
     }
 
     /// Writes an event.
@@ -99,7 +71,54 @@ impl Bound {
     }
 }
 
-fn write_iq(iq: &Iq, to: &str, out: &mut Vec<u8>) {
+/// Writes the answer to a command.
+pub(in crate::xmpp) fn write_answer(
+    asked: Asked,
+    result: &Result<Reply, Refusal>,
+    id: &str,
+    from: Option<&str>,
+    to: &str,
+    around: &Surroundings,
+    out: &mut Vec<u8>,
+) {
+    // Without a `to` the question was to the asker's own account.
+    let own = to.split_once('/').map_or(to, |(bare, _)| bare);
+    let to = Some(to);
+    let reply = match result {
+        Ok(reply) => reply,
+        Err(refusal) => {
+            return write_error(StanzaName::Iq, Some(id), from, to, refusal, out);
+        }
+    };
+    let mut w = Writer::new(out);
+    open_result(&mut w, id, from, to);
+    match (asked, reply) {
+        (Asked::Roster, Reply::Roster { contacts, version }) => {
+            roster::write(contacts.as_deref(), version, &mut w);
+        }
+        (Asked::Activity, Reply::Activity { seconds, status }) => {
+            last::write(*seconds, status.as_deref(), &mut w);
+        }
+        (Asked::AccountInfo, Reply::Described { .. }) => disco::write_account_info(&mut w),
+        (Asked::AccountItems, Reply::Belongings { resources, nodes }) => {
+            disco::write_account_items(resources, nodes, from.unwrap_or(own), &mut w);
+        }
+        (Asked::HubItems, Reply::Components(components)) => {
+            disco::write_hub_items(&around.shared.service, components, &mut w);
+        }
+        (Asked::Pubsub | Asked::PubsubOwner, Reply::Pubsub(reply)) => {
+            w.finish_tag();
+            service::write_reply(reply, asked, from, out);
+            Writer::new(out).close("iq");
+            return;
+        }
+        // What was asked is done, and there is nothing to tell.
+        _ => {}
+    }
+    w.close("iq");
+}
+
+pub(in crate::xmpp) fn write_iq(iq: &Iq, to: &str, out: &mut Vec<u8>) {
     Writer::new(out)
         .open("iq")
         .attr("to", to)

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// The stream error that tells the peer why; `None` where there is nothing to tell, or nobody to hear it.
-pub(super) const fn stream_error(reason: EndReason) -> Option<StreamError> {
+pub(in crate::xmpp) const fn stream_error(reason: EndReason) -> Option<StreamError> {
     let (condition, text) = match reason {
         EndReason::Farewell | EndReason::LinkLost => return None,
         // §4.9.3.4.

@@ -17,7 +17,7 @@ mod negotiation;
 mod queries;
 mod registration;
 mod seed;
-mod service;
+pub(in crate::xmpp) mod service;
 mod shared;
 mod sign_in;
 
@@ -43,16 +43,23 @@ use crate::{
 
 use bound::Bound;
 use negotiation::Negotiation;
-use seed::Seed;
-use shared::Surroundings;
 pub use shared::{LinkSecurity, XmppShared};
+
+// What a component's stream has in common with a client's.
+pub(in crate::xmpp) use self::{
+    asked::{Asked, ask},
+    deliver::{write_answer, write_iq},
+    end::stream_error as end_of_stream,
+    seed::Seed,
+    shared::Surroundings,
+};
 
 /// How long the hub waits for the peer's closing tag after its own, and makes the peer wait for answers before its own
 /// (RFC 6120 §4.4: "a reasonable amount of time").
-const CLOSE_WAIT: Duration = Duration::from_secs(2);
+pub(in crate::xmpp) const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
 /// The end of our stream (RFC 6120 §4.4).
-const CLOSING_TAG: &[u8] = b"</stream:stream>";
+pub(in crate::xmpp) const CLOSING_TAG: &[u8] = b"</stream:stream>";
 
 /// One XMPP stream.
 ///
@@ -146,7 +153,7 @@ impl XmppSession {
                     self.follow(flow, now, out);
                 }
                 (Phase::Bound(bound), Entry::Answer(answer)) => {
-                    bound.answer(&answer, &mut out.bytes);
+                    bound.answer(&answer, &self.around, &mut out.bytes);
                 }
                 (
                     Phase::Bound(bound),

@@ -115,9 +115,14 @@ impl Bound {
             }
             (ns::DISCO_ITEMS, "query") => {
                 request.no_node()?;
-                self.result(&request, out, |w| {
-                    disco::write_hub_items(&shared.service, w)
-                });
+                self.ask(
+                    Asked::HubItems,
+                    request.stanza,
+                    request.to,
+                    Command::ListComponents,
+                    around,
+                    out,
+                );
             }
             (ns::VERSION, "query") => {
                 request.only(IqKind::Get)?;

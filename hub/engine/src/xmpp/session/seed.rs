@@ -7,18 +7,18 @@ use sha2::Sha256;
 
 /// A secret seed and how often it was drawn from. Each draw is HMAC-SHA-256(seed, count): a pseudorandom function, so what
 /// was drawn before (a stream id, a nonce, all public) says nothing of what is drawn next.
-pub(super) struct Seed {
+pub(in crate::xmpp) struct Seed {
     key: [u8; 32],
     draws: u32,
 }
 
 impl Seed {
-    pub(super) const fn new(key: [u8; 32]) -> Self {
+    pub(in crate::xmpp) const fn new(key: [u8; 32]) -> Self {
         Self { key, draws: 0 }
     }
 
     /// 32 fresh bytes.
-    pub(super) fn draw(&mut self) -> [u8; 32] {
+    pub(in crate::xmpp) fn draw(&mut self) -> [u8; 32] {
         self.draws = self.draws.wrapping_add(1);
         let Ok(mut mac) = <Hmac<Sha256> as Mac>::new_from_slice(&self.key) else {
             unreachable!("HMAC takes a key of any length");
@@ -29,14 +29,14 @@ impl Seed {
     }
 
     /// As many fresh bytes as asked for, at most 32.
-    pub(super) fn bytes<const N: usize>(&mut self) -> [u8; N] {
+    pub(in crate::xmpp) fn bytes<const N: usize>(&mut self) -> [u8; N] {
         const { assert!(N <= 32, "one draw has 32 bytes") };
         let drawn = self.draw();
         std::array::from_fn(|at| drawn[at])
     }
 
     /// 128 fresh bits as text, for identifiers that must not be guessed (RFC 6120 §4.7.3, §7.6).
-    pub(super) fn text(&mut self) -> String {
+    pub(in crate::xmpp) fn text(&mut self) -> String {
         use std::fmt::Write as _;
         self.bytes::<16>()
             .iter()

@@ -24,7 +24,7 @@ use crate::{
 use super::{asked::Asked, shared::Surroundings};
 
 /// Writes disco#info of the service.
-pub(super) fn write_info(w: &mut Writer<'_>) {
+pub(in crate::xmpp) fn write_info(w: &mut Writer<'_>) {
     let (category, kind) = pubsub::IDENTITY;
     w.open("query").attr("xmlns", ns::DISCO_INFO);
     disco::write_identity(category, kind, None, w);
@@ -38,7 +38,7 @@ pub(super) fn write_info(w: &mut Writer<'_>) {
 }
 
 /// What a request to the service asks, or to the personal nodes of `host`, and how its answer is written.
-pub(super) fn read(
+pub(in crate::xmpp) fn read(
     child: Element<'_>,
     kind: IqKind,
     host: Option<BareJid>,
@@ -78,7 +78,7 @@ fn node(query: Element<'_>) -> Result<Option<NodeId>, Refusal> {
 }
 
 /// Writes what stands in the result.
-pub(super) fn write_reply(
+pub(in crate::xmpp) fn write_reply(
     reply: &PubsubReply,
     asked: Asked,
     from: Option<&str>,
@@ -89,7 +89,7 @@ pub(super) fn write_reply(
 }
 
 /// Writes a notification: what all subscribers share comes from the event, only `to`, headers and delay are theirs (S23).
-pub(super) fn write_event(
+pub(in crate::xmpp) fn write_event(
     event: &Event,
     node: &NodeEvent,
     to: &str,

@@ -54,7 +54,7 @@ impl std::fmt::Debug for XmppShared {
 
 impl XmppShared {
     /// The bounds of framing before or after sign-in.
-    pub(super) fn frame_limits(&self, signed_in: bool) -> FrameLimits {
+    pub(in crate::xmpp) fn frame_limits(&self, signed_in: bool) -> FrameLimits {
         let bytes = if signed_in {
             self.limits.stanza_bytes
         } else {
@@ -83,24 +83,24 @@ pub enum LinkSecurity {
 }
 
 impl LinkSecurity {
-    pub(super) const fn is_tls(&self) -> bool {
+    pub(in crate::xmpp) const fn is_tls(&self) -> bool {
         matches!(self, Self::Tls { .. })
     }
 }
 
 /// What every phase of a session needs.
 #[derive(Debug)]
-pub(super) struct Surroundings {
-    pub(super) shared: Arc<XmppShared>,
-    pub(super) mailbox: Option<Arc<Mailbox>>,
-    pub(super) seed: Seed,
+pub(in crate::xmpp) struct Surroundings {
+    pub(in crate::xmpp) shared: Arc<XmppShared>,
+    pub(in crate::xmpp) mailbox: Option<Arc<Mailbox>>,
+    pub(in crate::xmpp) seed: Seed,
     /// Where the peer is, for the log and for `session list`.
-    pub(super) peer: Option<IpAddr>,
+    pub(in crate::xmpp) peer: Option<IpAddr>,
 }
 
 impl Surroundings {
     /// The first command needs a mailbox to be answered in: none before (S29).
-    pub(super) fn need_mailbox(&mut self) {
+    pub(in crate::xmpp) fn need_mailbox(&mut self) {
         if self.mailbox.is_none() {
             self.mailbox = Some(Mailbox::new(Arc::clone(&self.shared.budget)));
         }
