@@ -116,6 +116,7 @@ impl Inner {
             service: config.service_jid(),
             access: config.access_rules(),
             classes: config.class_rules(),
+            roster_groups: config.roster_groups(),
             limits,
             registration: config.registration.enabled,
             seed: fresh()?,
@@ -308,7 +309,7 @@ impl Hub {
         self.core.endpoints()
     }
 
-    /// Reads the configuration again (SIGHUP): certificates, access rules, classes and limits take effect; the rest needs
+    /// Reads the configuration again (SIGHUP): certificates, access rules, classes, roster groups and limits take effect; the rest needs
     /// a restart, and the log says so. A configuration with a mistake changes nothing.
     pub fn reload(&mut self) {
         let config = match Config::load(self.config_path.as_deref()) {
@@ -340,6 +341,7 @@ impl Hub {
             limits: config.limits,
             access: config.access,
             classes: config.classes,
+            roster_groups: config.roster_groups,
             tls: config.tls,
             registration: config.registration,
             ..self.config.clone()
@@ -365,6 +367,7 @@ impl Hub {
             limits,
             running.access_rules(),
             running.class_rules(),
+            running.roster_groups(),
             running.registration.enabled,
         );
         *self

@@ -19,6 +19,7 @@ use leveret_engine::{
     effect::{StoreRequest, StoreResponse},
     limits::Limits,
     mailbox::Mailbox,
+    roster_group::RosterGroups,
     router::Router,
     time::Instant,
 };
@@ -133,12 +134,13 @@ impl Shard {
         limits: Limits,
         access: AccessRules,
         classes: ClassRules,
+        roster_groups: RosterGroups,
         registration: bool,
     ) {
         let now = self.clock.now();
         self.lock()
             .router
-            .reload(limits, access, classes, registration, now);
+            .reload(limits, access, classes, roster_groups, registration, now);
         self.run();
     }
 
@@ -286,6 +288,7 @@ mod tests {
             service: BareJid::parse("pubsub.localhost").unwrap(),
             access: AccessRules::new(Vec::new()),
             classes: ClassRules::default(),
+            roster_groups: RosterGroups::default(),
             limits: Limits::default(),
             registration: false,
             seed: [7; 32],

@@ -19,6 +19,7 @@ const NOUNS: &[&str] = &[
     "node",
     "payload",
     "refusal",
+    "roster_group",
     "time",
 ];
 const BETWEEN: &[&str] = &["command", "effect", "event", "mailbox"];

@@ -2,6 +2,8 @@
 //!
 //! Rules look at the authenticated account, never at a claimed one, and at the node, never at its spelling.
 
+use std::sync::Arc;
+
 use crate::{
     account::Role,
     address::BareJid,
@@ -80,6 +82,8 @@ pub enum Who {
     Group(Box<str>),
     /// One account, by localpart.
     Account(Box<str>),
+    /// Accounts whose localpart begins so.
+    Pattern(Box<str>),
 }
 
 /// The authenticated account that asks.
@@ -90,7 +94,7 @@ pub struct Subject {
     /// Its role.
     pub role: Role,
     /// The roster groups it belongs to.
-    pub groups: Vec<Box<str>>,
+    pub groups: Vec<Arc<str>>,
     /// It is an address of a component: `account:NAME` and `%u` speak of the hub's own accounts, and somebody of that name
     /// elsewhere is somebody else.
     pub component: bool,
@@ -132,8 +136,9 @@ impl Rule {
         match &self.who {
             Who::All => true,
             Who::Role(role) => *role == subject.role,
-            Who::Group(group) => subject.groups.contains(group),
+            Who::Group(group) => subject.groups.iter().any(|name| **name == **group),
             Who::Account(name) => **name == *subject.name(),
+            Who::Pattern(start) => subject.name().starts_with(&**start),
         }
     }
 
@@ -204,6 +209,11 @@ impl AccessRules {
             }
         }
         Self(rules)
+    }
+
+    /// Whether any rule is about a roster group: else nobody needs to know which ones an account belongs to.
+    pub fn name_groups(&self) -> bool {
+        self.0.iter().any(|rule| matches!(rule.who, Who::Group(_)))
     }
 
     /// What the rules say of `action` on the node called `node`.

@@ -12,6 +12,7 @@ use crate::{
     node::{ItemId, NodeId},
     payload::Payload,
     refusal::Refusal,
+    roster_group::SharedContacts,
     time::Timestamp,
 };
 
@@ -451,8 +452,10 @@ pub enum Reply {
     /// The session's address.
     Attached { jid: FullJid },
     /// The roster; `None`: the version that the client has is the newest (RFC 6121 §2.6.3).
+    /// `shared`: besides, those whom the account sees by roster groups alone.
     Roster {
         contacts: Option<Vec<Contact>>,
+        shared: Arc<SharedContacts>,
         version: Box<str>,
     },
     /// Seconds since the last activity, and the status that was left.
@@ -498,8 +501,9 @@ impl Answer {
             + match &self.result {
                 Ok(Reply::Roster {
                     contacts: Some(contacts),
+                    shared,
                     ..
-                }) => contacts.iter().map(Contact::weight).sum(),
+                }) => contacts.iter().map(Contact::weight).sum::<usize>() + shared.weight(),
                 Ok(Reply::Pubsub(reply) | Reply::Belongings { nodes: reply, .. }) => match &**reply
                 {
                     PubsubReply::Items { items, .. } => items

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::{
-    account::{Account, Contact, LastSeen, Roster},
+    account::{Account, Contact, LastSeen, Role, Roster},
     address::BareJid,
     command::{PageInfo, PageRequest},
     item::{Affiliation, Item, NodeConfig, NodeRecord, NodeSubscription, PersonalNode},
@@ -195,6 +195,16 @@ pub enum StoreQuery {
         after: u64,
         max: u32,
     },
+    /// Accounts of a role that are not disabled and whose localpart begins so, in order of address, after one; by an
+    /// index, without a look at their keys. Answer: `Roles`.
+    AccountsOfRole {
+        role: Role,
+        start: Box<str>,
+        after: Option<BareJid>,
+        max: u32,
+    },
+    /// Those of these accounts that exist and are not disabled. Answer: `Roles`.
+    RolesOf(Vec<BareJid>),
     /// Accounts in order of address, after one. Answer: `Accounts`.
     Accounts { after: Option<BareJid>, max: u32 },
     /// Answer: `Totals`.
@@ -236,6 +246,7 @@ pub enum StoreAnswer {
     Offline(Vec<(u64, Timestamp, Message)>),
     Owed(Vec<(u64, NodeAddress, Arc<Item>)>),
     Accounts(Vec<Account>),
+    Roles(Vec<(BareJid, Role)>),
     Totals {
         accounts: u64,
         nodes: u64,

@@ -43,7 +43,7 @@ pub struct RosterPush {
     /// Whose entry it is.
     pub jid: BareJid,
     /// The roster's version after the change.
-    pub version: u64,
+    pub version: Box<str>,
 }
 
 /// Something happened at a node.

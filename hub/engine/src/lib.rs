@@ -16,6 +16,7 @@ pub mod message;
 pub mod node;
 pub mod payload;
 pub mod refusal;
+pub mod roster_group;
 pub mod time;
 
 // What passes between the halves.

@@ -106,7 +106,7 @@ fn rfc6121_s2_1_6_pushes_have_ids_of_their_own_and_removal_is_one() {
         What::Roster(RosterPush {
             contact,
             jid: romeo().jid,
-            version: 9,
+            version: "9".into(),
         })
     };
     hub.deliver_event(push(Some(romeo())), Addressed::Full, None);

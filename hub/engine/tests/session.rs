@@ -307,6 +307,7 @@ fn s6_reading_stops_while_64_answers_are_owed() {
         token: hub.tokens[0].clone(),
         result: Ok(Reply::Roster {
             contacts: None,
+            shared: Default::default(),
             version: "1".into(),
         }),
     })));

@@ -64,7 +64,7 @@ pub(super) fn top_names() -> Vec<&'static str> {
     names("")
         .into_iter()
         .chain(sections)
-        .chain(["class", "access"])
+        .chain(["class", "access", "roster_group"])
         .collect()
 }
 

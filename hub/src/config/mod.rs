@@ -6,6 +6,7 @@
 mod check;
 mod error;
 mod form;
+mod groups;
 mod keys;
 mod reference;
 mod rules;
@@ -21,6 +22,7 @@ use leveret_engine::access::AccessRules;
 use leveret_engine::address::BareJid;
 use leveret_engine::class::{self, ClassRules};
 use leveret_engine::limits::Limits;
+use leveret_engine::roster_group::{RosterGroup, RosterGroups};
 use toml::de::DeValue;
 
 pub use error::{ConfigError, Place};
@@ -54,6 +56,8 @@ pub struct Config {
     pub classes: Vec<ClassRule>,
     /// `[[access]]`: who may do what where, in the order of the file; they stand before the defaults (S13).
     pub access: Vec<AccessRule>,
+    /// `[[roster_group]]`: which accounts see which without a handshake, in the order of the file.
+    pub roster_groups: Vec<RosterGroup>,
 }
 
 /// Where XMPP clients connect. Either list may be empty: then nothing listens.
@@ -128,12 +132,13 @@ impl Config {
         let document = source.parse()?;
         let mut config = Self::default();
         let mut service_given = false;
-        let mut access = None;
+        let (mut access, mut groups) = (None, None);
         for (span, key, value) in entries(document.get_ref()) {
             match (key, value.get_ref()) {
                 ("class", _) => config.classes = rules::read_classes(&source, value)?,
                 // Read last: an account's address in a rule is checked against the domain.
                 ("access", _) => access = Some(value),
+                ("roster_group", _) => groups = Some(value),
                 (name, DeValue::Table(section)) if keys::is_section(name) => {
                     let title = format!("[{name}]");
                     for (span, key, value) in entries(section) {
@@ -163,8 +168,16 @@ impl Config {
         if !service_given {
             config.pubsub.service = format!("pubsub.{}", config.domain);
         }
+        if let Some(value) = groups {
+            config.roster_groups = groups::read(&source, value, &config.domain)?;
+        }
         if let Some(value) = access {
-            config.access = rules::read_access(&source, value, &config.domain)?;
+            let groups = config.roster_groups.iter();
+            let names = rules::Names {
+                domain: &config.domain,
+                groups: &groups.map(|group| group.name.clone()).collect::<Vec<_>>(),
+            };
+            config.access = rules::read_access(&source, value, &names)?;
         }
         check::check(&config, &source, document.get_ref())?;
         Ok(config)
@@ -216,6 +229,11 @@ impl Config {
         )
     }
 
+    /// The roster groups for the engine.
+    pub fn roster_groups(&self) -> RosterGroups {
+        RosterGroups::new(self.roster_groups.clone())
+    }
+
     fn resolve_paths(&mut self, folder: &Path) {
         let paths = [
             Some(&mut self.data_dir),
@@ -256,6 +274,7 @@ impl Default for Config {
             limits: Limits::default(),
             classes: Vec::new(),
             access: Vec::new(),
+            roster_groups: Vec::new(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The configuration as text: `config show`, and the reference of all keys, `docs/configuration.md`.
 
+use super::groups::{self, GROUP_KEYS};
 use super::keys::{KEYS, Key, SECTIONS};
 use super::rules::{ACCESS_KEYS, CLASS_KEYS, RuleKey};
 use super::{AccessRule, ClassRule, Config};
@@ -22,7 +23,8 @@ impl Config {
         }
         let classes = self.classes.iter().map(ClassRule::to_toml);
         let access = self.access.iter().map(AccessRule::to_toml);
-        for rule in classes.chain(access) {
+        let groups = self.roster_groups.iter().map(groups::to_toml);
+        for rule in classes.chain(access).chain(groups) {
             toml.push('\n');
             toml.push_str(&rule);
         }
@@ -43,6 +45,8 @@ impl Config {
         rule_table(&mut page, &CLASS_KEYS);
         page.push_str(&format!("\n## [[access]]\n\n{ACCESS_PREFACE}\n\n"));
         rule_table(&mut page, &ACCESS_KEYS);
+        page.push_str(&format!("\n## [[roster_group]]\n\n{GROUP_PREFACE}\n\n"));
+        rule_table(&mut page, &GROUP_KEYS);
         page
     }
 }
@@ -81,6 +85,32 @@ decides. The defaults: a device owns `devices/<its name>/#` and hears `commands/
 who = \"role:device\"
 do = [\"publish\", \"subscribe\", \"create\"]
 on = \"sites/%u/#\"
+```";
+
+const GROUP_PREFACE: &str = "\
+Shared rosters: which accounts see which without a handshake. Who sees a group has its members as contacts in a roster group of its
+name, with the subscription `to`, or `both` where they see each other, and hears their presence. Nothing is stored for it, and nobody
+can end it but this file. Accounts that are made, removed, disabled or given another role come and go in the rosters of those who
+are connected, and so do the members of groups that a reload (SIGHUP) changes.
+
+A roster lists at most `roster_items` shared contacts besides those of the account's own; the presence of all members is told. Each
+presence of a member costs a delivery to each of those who see it and are connected. Nothing is looked up for it.
+
+```toml
+[[roster_group]]
+name = \"Pendants\"
+members = [\"pattern:pendant-*\"]
+seen_by = [\"role:operator\"]
+
+[[roster_group]]
+name = \"Night shift\"
+members = [\"account:nora\", \"account:nils\"]
+seen_by = [\"group:Night shift\"]
+
+[[access]]
+who = \"group:Night shift\"
+do = [\"publish\"]
+on = \"doors/#\"
 ```";
 
 fn keys_of(section: &str) -> impl Iterator<Item = &'static Key> {

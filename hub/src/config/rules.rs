@@ -46,6 +46,10 @@ pub(super) struct RuleKey {
 const PATTERN: Form =
     Form::Text("a node name or a filter such as \"devices/+/fall\" or \"sites/#\"");
 
+pub(super) const WHO: Form = Form::Text(
+    "\"all\", \"role:device\" (operator, service, admin), \"group:NAME\", \"account:NAME\" or \"pattern:pendant-*\"",
+);
+
 pub(super) const CLASS_KEYS: [RuleKey; 2] = [
     RuleKey {
         name: "on",
@@ -64,9 +68,9 @@ pub(super) const CLASS_KEYS: [RuleKey; 2] = [
 pub(super) const ACCESS_KEYS: [RuleKey; 4] = [
     RuleKey {
         name: "who",
-        form: Form::Text("\"all\", \"role:device\" (operator, service, admin) or \"account:NAME\""),
+        form: WHO,
         default: None,
-        meaning: "Whom the rule is about: `all`, `role:` and a role, `account:` and a localpart or bare address.",
+        meaning: "Whom the rule is about: `all`, `role:` and a role, `group:` and the name of a roster group, `account:` and a localpart or bare address, `pattern:` and how localparts begin, with `*` at the end.",
     },
     RuleKey {
         name: "do",
@@ -116,14 +120,15 @@ pub(super) fn read_classes(
 pub(super) fn read_access(
     source: &Source<'_>,
     value: &Spanned<DeValue<'_>>,
-    domain: &str,
+    names: &Names<'_>,
 ) -> Result<Vec<AccessRule>, ConfigError> {
     tables(source, "access", value)?
         .into_iter()
         .map(|table| {
             let rule = Rule::open(source, "[[access]]", table, &ACCESS_KEYS)?;
+            let field = rule.required("who")?;
             Ok(AccessRule {
-                who: who(&rule.required("who")?, domain)?,
+                who: who(&field, &field.text()?, names)?,
                 actions: actions(&rule.required("do")?)?,
                 on: pattern(&rule.required("on")?, true)?,
                 allow: rule
@@ -135,7 +140,7 @@ pub(super) fn read_access(
 }
 
 /// One table of an array of tables, its keys known to be known.
-struct Rule<'t> {
+pub(super) struct Rule<'t> {
     source: &'t Source<'t>,
     title: &'static str,
     table: &'t Spanned<DeValue<'t>>,
@@ -144,7 +149,7 @@ struct Rule<'t> {
 }
 
 impl<'t> Rule<'t> {
-    fn open(
+    pub(super) fn open(
         source: &'t Source<'t>,
         title: &'static str,
         table: &'t Spanned<DeValue<'t>>,
@@ -168,13 +173,13 @@ impl<'t> Rule<'t> {
         })
     }
 
-    fn field(&self, name: &'static str) -> Option<Field<'t>> {
+    pub(super) fn field(&self, name: &'static str) -> Option<Field<'t>> {
         let key = self.keys.iter().find(|key| key.name == name)?;
         let value = self.entries.get(name)?;
         Some(Field::new(self.source, self.title, name, key.form, value))
     }
 
-    fn required(&self, name: &'static str) -> Result<Field<'t>, ConfigError> {
+    pub(super) fn required(&self, name: &'static str) -> Result<Field<'t>, ConfigError> {
         self.field(name).ok_or_else(|| {
             let expected = self
                 .keys
@@ -190,7 +195,7 @@ impl<'t> Rule<'t> {
     }
 }
 
-fn tables<'t>(
+pub(super) fn tables<'t>(
     source: &Source<'_>,
     name: &'static str,
     value: &'t Spanned<DeValue<'t>>,
@@ -253,18 +258,32 @@ fn pattern(field: &Field<'_>, may_name_user: bool) -> Result<String, ConfigError
     }
 }
 
-fn who(field: &Field<'_>, domain: &str) -> Result<Who, ConfigError> {
-    let text = field.text()?;
+/// What a word can name besides roles.
+pub(super) struct Names<'n> {
+    /// Accounts of this domain.
+    pub(super) domain: &'n str,
+    /// The roster groups of the file.
+    pub(super) groups: &'n [Box<str>],
+}
+
+/// Reads one word that names accounts; `field` is where it stands.
+pub(super) fn who(field: &Field<'_>, text: &str, names: &Names<'_>) -> Result<Who, ConfigError> {
+    let domain = names.domain;
     match text.split_once(':') {
         None if text == "all" => Ok(Who::All),
         Some(("role", name)) => Role::by_name(name)
             .map(Who::Role)
             .ok_or_else(|| field.wrong(&format!("there is no role \"{}\"", name.escape_debug()))),
-        // A rule that no account can ever match is a mistake. Roster groups are to come.
-        Some(("group", name)) if !name.is_empty() => Err(field.wrong(&format!(
-            "no roster group \"{}\" is defined",
-            name.escape_debug()
-        ))),
+        // A rule that no account can ever match is a mistake.
+        Some(("group", name)) if !name.is_empty() => {
+            let group = names.groups.iter().find(|group| ***group == *name);
+            group.cloned().map(Who::Group).ok_or_else(|| {
+                field.wrong(&format!(
+                    "no roster group \"{}\" is defined",
+                    name.escape_debug()
+                ))
+            })
+        }
         Some(("account", name)) if !name.is_empty() => {
             let (name, named_domain) = name.split_once('@').unwrap_or((name, domain));
             let address = BareJid::new(name, named_domain).map_err(|_| {
@@ -279,7 +298,35 @@ fn who(field: &Field<'_>, domain: &str) -> Result<Who, ConfigError> {
             // Its one spelling, in which accounts are compared.
             Ok(Who::Account(address.local().unwrap_or_default().into()))
         }
+        Some(("pattern", pattern)) => {
+            // Only starts: they are found in the order of names, without a look at every account.
+            let start = pattern
+                .strip_suffix('*')
+                .filter(|start| !start.contains('*'));
+            let start = start.and_then(|start| BareJid::new(start, domain).ok());
+            let start = start
+                .as_ref()
+                .and_then(|start| start.local())
+                .ok_or_else(|| {
+                    field.wrong(&format!(
+                        "\"{}\" is not how accounts begin, with `*` at the end and nowhere else",
+                        pattern.escape_debug()
+                    ))
+                })?;
+            Ok(Who::Pattern(start.into()))
+        }
         _ => Err(field.wrong(&format!("\"{}\" names nobody", text.escape_debug()))),
+    }
+}
+
+/// The word that is read as `who`.
+pub(super) fn who_word(who: &Who) -> String {
+    match who {
+        Who::All => "all".to_owned(),
+        Who::Role(role) => format!("role:{}", role.name()),
+        Who::Group(name) => format!("group:{name}"),
+        Who::Account(name) => format!("account:{name}"),
+        Who::Pattern(start) => format!("pattern:{start}*"),
     }
 }
 
@@ -318,12 +365,6 @@ impl AccessRule {
     }
 
     pub(super) fn to_toml(&self) -> String {
-        let who = match &self.who {
-            Who::All => "all".to_owned(),
-            Who::Role(role) => format!("role:{}", role.name()),
-            Who::Group(name) => format!("group:{name}"),
-            Who::Account(name) => format!("account:{name}"),
-        };
         let actions: Vec<String> = Action::ALL
             .into_iter()
             .filter(|action| self.actions.contains(*action))
@@ -331,7 +372,7 @@ impl AccessRule {
             .collect();
         format!(
             "[[access]]\nwho = {}\ndo = [{}]\non = {}\nallow = {}\n",
-            quoted(&who),
+            quoted(&who_word(&self.who)),
             actions.join(", "),
             quoted(&self.on),
             self.allow

@@ -215,6 +215,20 @@ impl<'t> Field<'t> {
             .collect()
     }
 
+    /// Each text of a list of texts, with a field of its own for pointing at.
+    pub(super) fn texts(&self) -> Result<Vec<(Self, &'t str)>, ConfigError> {
+        let each = |(value, text)| {
+            let field = Self {
+                source: self.source,
+                title: self.title.clone(),
+                form: self.form,
+                value,
+            };
+            (field, text)
+        };
+        Ok(self.list()?.into_iter().map(each).collect())
+    }
+
     /// Each text of a list of texts, with its value for pointing at.
     fn list(&self) -> Result<Vec<(&'t Spanned<DeValue<'t>>, &'t str)>, ConfigError> {
         let items = self

@@ -187,6 +187,43 @@ pub(super) fn list(
     super::collect(&mut rows, read)
 }
 
+/// Those of a role that are not disabled and whose address begins so, in order of address, after one. The index holds all
+/// that is asked, so their keys are not read.
+pub(super) fn of_role(
+    conn: &Connection,
+    role: Role,
+    start: &str,
+    after: Option<&BareJid>,
+    max: u32,
+) -> Result<Vec<(BareJid, Role)>, Fault> {
+    let mut statement = conn.prepare_cached(
+        "SELECT jid FROM account INDEXED BY account_role
+         WHERE role = ?1 AND enabled = 1 AND jid >= ?2 AND jid < ?3 AND jid > ?4
+         ORDER BY jid LIMIT ?5",
+    )?;
+    // No address holds the last character of all.
+    let end = format!("{start}{}", char::MAX);
+    let after = after.map_or("", BareJid::as_str);
+    let max = max.min(LIST_ENTRIES_MAX);
+    let mut rows = statement.query(params![role.name(), start, end, after, max])?;
+    super::collect(&mut rows, |row| Ok((super::jid(row, 0)?, role)))
+}
+
+/// Those of these that exist and are not disabled.
+pub(super) fn roles_of(conn: &Connection, jids: &[BareJid]) -> Result<Vec<(BareJid, Role)>, Fault> {
+    let mut statement =
+        conn.prepare_cached("SELECT role FROM account WHERE jid = ?1 AND enabled")?;
+    let mut found = Vec::new();
+    for jid in jids {
+        let mut rows = statement.query([jid.as_str()])?;
+        if let Some(row) = rows.next()? {
+            let role = Role::by_name(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?);
+            found.push((jid.clone(), role.ok_or(Fault::Damaged("role"))?));
+        }
+    }
+    Ok(found)
+}
+
 pub(super) fn counts(conn: &Connection, account: &BareJid) -> Result<AccountCounts, Fault> {
     let count = |statement: &str| -> Result<u32, Fault> {
         Ok(conn

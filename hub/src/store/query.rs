@@ -81,6 +81,13 @@ pub(super) fn answer(conn: &Connection, query: &StoreQuery) -> Result<StoreAnswe
         StoreQuery::Accounts { after, max } => {
             StoreAnswer::Accounts(accounts::list(conn, after.as_ref(), *max)?)
         }
+        StoreQuery::AccountsOfRole {
+            role,
+            start,
+            after,
+            max,
+        } => StoreAnswer::Roles(accounts::of_role(conn, *role, start, after.as_ref(), *max)?),
+        StoreQuery::RolesOf(jids) => StoreAnswer::Roles(accounts::roles_of(conn, jids)?),
         StoreQuery::Totals => StoreAnswer::Totals {
             accounts: accounts::total(conn)?,
             nodes: nodes::total(conn)?,
@@ -124,6 +131,8 @@ fn about_query(query: &StoreQuery) -> About<'_> {
         | StoreQuery::SubscriptionsOf { .. }
         | StoreQuery::AffiliationsOf { .. }
         | StoreQuery::Accounts { .. }
+        | StoreQuery::AccountsOfRole { .. }
+        | StoreQuery::RolesOf(_)
         | StoreQuery::Totals => About::More,
     }
 }

@@ -93,6 +93,9 @@ const V2: &str = "
 -- NULL: all defaults.
 ALTER TABLE subscription ADD COLUMN options BLOB;
 ALTER TABLE filter ADD COLUMN options BLOB;
+
+-- Who belongs to a roster group: the accounts of a role, in order of address, without a look at their keys.
+CREATE INDEX account_role ON account (role, enabled, jid);
 ";
 
 /// Whether the database is one of ours that this program can use. Changes nothing.

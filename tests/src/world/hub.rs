@@ -107,6 +107,7 @@ impl Hub {
             service: service.clone(),
             access: AccessRules::new(vec![everybody]),
             classes: ClassRules::default(),
+            roster_groups: Default::default(),
             limits: limits.clone(),
             registration: false,
             seed: chance.bytes(),

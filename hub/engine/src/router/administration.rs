@@ -74,7 +74,10 @@ impl Router {
         // Counted before the name is looked at: else a stranger could ask for names at any rate.
         let admitted = self.registrations.admit(peer, self.now.mono);
         match admitted.and_then(|()| self.make_account(&account, Role::Device, credentials)) {
-            Ok(op) => self.commit_account(ask, op, Vec::new()),
+            Ok(op) => {
+                let deed = Deed::AccountChanged(account, None, Some(Role::Device));
+                self.commit_account(ask, op, vec![deed]);
+            }
             Err(refusal) => self.refuse(ask, refusal),
         }
     }
@@ -136,6 +139,7 @@ impl Router {
             self.refuse(ask, Reason::ItemNotFound.into());
             return;
         }
+        let before = self.residency.role(account);
         let (mut ops, notices) = self.delete_orphans(account);
         let contacts = self
             .residency
@@ -165,8 +169,14 @@ impl Router {
             account: account.clone(),
         });
         deeds.push(Deed::Removed(account.clone(), watchers));
+        deeds.push(Deed::AccountChanged(account.clone(), before, None));
         self.residency
             .put_account(account, None, Default::default());
+        for deed in &mut deeds {
+            if let Deed::Told(told) = deed {
+                self.add_shared(told);
+            }
+        }
         let after = After {
             ask: Some(ask),
             reply: Some(Ok(Reply::Done)),
@@ -216,7 +226,6 @@ impl Router {
         let mut world = World {
             directory: &mut self.directory,
             residency: &self.residency,
-            roles: &self.roles,
         };
         self.pubsub.handle(asker, request, &mut world, self.now)
     }
@@ -231,6 +240,7 @@ impl Router {
                 replace,
             } => {
                 let exists = self.residency.facts(&account).is_some();
+                let before = self.residency.role(&account).filter(|_| exists);
                 let op = if replace && exists {
                     self.alter(&account, |record| {
                         record.role = role;
@@ -241,7 +251,12 @@ impl Router {
                     self.make_account(&account, role, *credentials)
                 };
                 match op {
-                    Ok(op) => self.commit_account(ask, op, Vec::new()),
+                    Ok(op) => {
+                        let after = self.residency.role(&account);
+                        let deed = (before != after)
+                            .then_some(Deed::AccountChanged(account, before, after));
+                        self.commit_account(ask, op, deed.into_iter().collect());
+                    }
                     Err(refusal) => self.refuse(ask, refusal),
                 }
             }
@@ -257,11 +272,19 @@ impl Router {
                 None => self.refuse(ask, unknown()),
             },
             AdminRequest::SetEnabled { account, enabled } => {
+                let before = self.residency.role(&account);
                 match self.alter(&account, |record| record.enabled = enabled) {
                     Some(op) => {
-                        let deed = (!enabled)
-                            .then_some(Deed::EndSessions(account, EndReason::AccountChanged));
-                        self.commit_account(ask, op, deed.into_iter().collect());
+                        let after = self.residency.role(&account);
+                        let mut deeds = Vec::new();
+                        if !enabled {
+                            let end = EndReason::AccountChanged;
+                            deeds.push(Deed::EndSessions(account.clone(), end));
+                        }
+                        if before != after {
+                            deeds.push(Deed::AccountChanged(account, before, after));
+                        }
+                        self.commit_account(ask, op, deeds);
                     }
                     None => self.refuse(ask, unknown()),
                 }

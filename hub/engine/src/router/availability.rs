@@ -7,7 +7,6 @@
 use std::sync::Arc;
 
 use crate::{
-    account::Subscription,
     address::{BareJid, FullJid, Jid},
     command::SessionId,
     event::{Event, What},
@@ -144,7 +143,36 @@ impl Router {
             let here = !self.directory.sessions_of(account).is_empty();
             here.then(|| Delivery::plain(Recipient::Account(account)))
         });
-        here.collect()
+        let mut here: Vec<_> = here.collect();
+        self.add_watchers_by_groups(account, &mut here);
+        here
+    }
+
+    /// Those who see the account by shared groups and are here. Nobody hears it twice, nor the account itself as its own
+    /// contact.
+    fn add_watchers_by_groups(&self, account: &BareJid, to: &mut Vec<Delivery>) {
+        let shared = &self.residency.shared;
+        let Some(&role) = shared.roles.get(account) else {
+            return;
+        };
+        let groups = shared.groups().of(account, role);
+        if groups.is_empty() {
+            return;
+        }
+        let told = to.iter().filter_map(|delivery| match delivery.to {
+            Recipient::Account(account) => Some(account),
+            Recipient::Session(_) => None,
+        });
+        let mut told: Vec<_> = told.chain(self.directory.known(account)).collect();
+        told.sort_unstable();
+        let mut more: Vec<_> = shared.watchers(&groups).collect();
+        more.sort_unstable();
+        more.dedup();
+        more.retain(|watcher| told.binary_search(watcher).is_err());
+        to.extend(
+            more.into_iter()
+                .map(|watcher| Delivery::plain(Recipient::Account(watcher))),
+        );
     }
 
     /// Whether `watcher` sees `account`, whose roster is here.
@@ -153,6 +181,7 @@ impl Router {
         roster
             .and_then(|roster| roster::find(roster, watcher))
             .is_some_and(|contact| contact.subscription.from())
+            || self.sees_by_groups(watcher, account)
     }
 
     /// RFC 6121 §4.6.
@@ -261,11 +290,7 @@ impl Router {
             }
             return;
         }
-        let roster = self.residency.roster(&asker);
-        let subscription = roster
-            .and_then(|roster| roster::find(roster, &contact))
-            .map_or(Subscription::None, |contact| contact.subscription);
-        let sees = asker == contact || subscription.to();
+        let sees = self.may_see(&asker, &contact);
         let shown = match to.as_full() {
             Some(full) => self.show_merely(id, own, &full, sees),
             None => sees && self.show_resources(id, &contact, |_| true) > 0,

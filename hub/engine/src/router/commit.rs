@@ -9,8 +9,9 @@ use std::{
 };
 
 use crate::{
+    account::Role,
     address::BareJid,
-    command::{EndReason, Reply},
+    command::{EndReason, Reply, SessionId},
     effect::{Commit, StoreOp, StoreRequest, Urgency},
     event::Event,
     node::NodeAddress,
@@ -28,6 +29,11 @@ pub(super) enum Deed {
     EndSessions(BareJid, EndReason),
     /// The account is gone: these contacts saw it.
     Removed(BareJid, Vec<BareJid>),
+    /// The account was made or removed, or its role or whether it is enabled has changed; `None` is no account, or a
+    /// disabled one.
+    AccountChanged(BareJid, Option<Role>, Option<Role>),
+    /// A session's roster is known, and what of it the account made itself is stored.
+    RosterListed(SessionId, u64),
 }
 
 /// What follows a commit.

@@ -12,7 +12,7 @@ use crate::{
     address::{BareJid, FullJid},
     command::{Reply, SessionId},
     effect::Urgency,
-    event::{Event, What},
+    event::{Event, RosterPush, What},
     mailbox::Addressed,
     message::{Handshake, SubscriptionStanza},
     refusal::{Reason, Refusal},
@@ -37,6 +37,18 @@ impl Router {
         }
         if !self.is_ours(&to) {
             return self.handshake_abroad(ask, word);
+        }
+        // By groups the one sees the other already (§3.1.3), and nothing of that is theirs to grant: no request is left open.
+        if word.kind == Handshake::Subscribe && self.sees_by_groups(&account, &to) {
+            self.tell(Told::Show(to, account));
+            return;
+        }
+        if word.kind == Handshake::Subscribed && self.sees_by_groups(&to, &account) {
+            let roster = self.residency.roster(&account);
+            let asked = roster.and_then(|roster| roster::find(roster, &to));
+            if asked.is_none_or(|contact| contact.pending_in.is_none()) {
+                return;
+            }
         }
         let apology = bounce::presence(to.as_jid(), id.clone(), &store_failed(), self.now.wall);
         let items_max = self.limits.roster_items;
@@ -77,8 +89,16 @@ impl Router {
             self.refuse(ask, Reason::InternalServerError.into());
             return;
         };
-        let newest = roster.version.to_string();
-        let contacts = (version != Some(newest.as_str())).then(|| {
+        let newest = self.roster_version(&account, roster.version);
+        let unchanged = version == Some(&*newest);
+        if let Some(viewer) = self.residency.shared.viewer(&account)
+            && !unchanged
+            && !viewer.seen().is_empty()
+        {
+            self.list_roster(ask, viewer);
+            return;
+        }
+        let contacts = (!unchanged).then(|| {
             // RFC 6121 §3.1.3, §3.4.2: who only knocked is not part of what the account sees.
             roster
                 .contacts
@@ -89,7 +109,8 @@ impl Router {
         });
         let reply = Reply::Roster {
             contacts,
-            version: newest.into(),
+            shared: Arc::default(),
+            version: newest,
         };
         self.defer(&ask);
         // A version that the store then refuses would be used again for other content: so the answer waits for it.
@@ -109,9 +130,13 @@ impl Router {
         own: &FullJid,
         jid: &BareJid,
         name: Option<Box<str>>,
-        groups: Vec<Box<str>>,
+        mut groups: Vec<Box<str>>,
     ) {
         let account = own.bare();
+        // A client sends all groups back that it was shown. Those that the hub adds are not the account's own.
+        if let Some(shared) = self.shared_with(&account, jid) {
+            groups.retain(|group| !shared.contains(group));
+        }
         let items_max = self.limits.roster_items;
         let outcome = self.with_rosters(&account, jid, |ours, _| {
             roster::set(ours, jid, name, groups, items_max)
@@ -137,8 +162,14 @@ impl Router {
             .and_then(|roster| roster::find(roster, jid))
             .is_some_and(|contact| contact.listed);
         if !listed {
-            // RFC 6121 §2.5.3.
-            self.refuse(ask, Reason::ItemNotFound.into());
+            let refusal = if self.sees_by_groups(&account, jid) {
+                Refusal::new(Reason::NotAllowed)
+                    .say("the contact is shared by a roster group of the hub")
+            } else {
+                // RFC 6121 §2.5.3.
+                Reason::ItemNotFound.into()
+            };
+            self.refuse(ask, refusal);
             return;
         }
         let outcome = self.with_rosters(&account, jid, |ours, theirs| {
@@ -185,7 +216,10 @@ impl Router {
     }
 
     pub(super) fn commit_rosters(&mut self, account: &BareJid, outcome: Outcome, mut after: After) {
-        after.deeds.extend(outcome.told.into_iter().map(Deed::Told));
+        for mut told in outcome.told {
+            self.add_shared(&mut told);
+            after.deeds.push(Deed::Told(told));
+        }
         if !outcome.ops.is_empty() {
             self.carry_out(outcome.ops, Urgency::Group, after);
             return;
@@ -211,7 +245,8 @@ impl Router {
                 let (from, to) = (stanza.from.clone(), stanza.to.clone());
                 self.send_between(&from, &to, Event::new(What::Subscription(stanza)), reach);
             }
-            Told::Push(account, push) => {
+            Told::Push(account, mut push) => {
+                self.finish_push(&account, &mut push);
                 self.send_between(
                     &account,
                     &account,
@@ -224,6 +259,8 @@ impl Router {
                     self.present(&of, to.as_jid(), &event);
                 }
             }
+            // Who sees the account by groups sees it still.
+            Told::Hide(of, to) if self.sees_by_groups(&to, &of) => {}
             Told::Hide(of, to) => {
                 for event in self.presences(&of) {
                     let What::Presence(shown) = &event.what else {
@@ -241,6 +278,38 @@ impl Router {
                 }
             }
         }
+    }
+
+    /// A push shows what shared groups add to the contact, as they are when the change is decided: pushes go in the order of
+    /// decisions.
+    pub(super) fn add_shared(&self, told: &mut Told) {
+        let Told::Push(account, push) = told else {
+            return;
+        };
+        let viewer = self.residency.shared.viewer(account);
+        let role = self.residency.role(&push.jid);
+        if let (Some(viewer), Some(role)) = (viewer, role)
+            && let Some(shared) = viewer.look(&push.jid, role)
+        {
+            let groups = viewer.names(&shared.groups);
+            let own = push.contact.take();
+            let contact = roster::with_shared(own.as_ref(), &push.jid, shared.mutual, groups);
+            push.contact = Some(contact);
+        }
+    }
+
+    /// The version that a push leads to, which shared contacts are a part of.
+    pub(super) fn finish_push(&self, account: &BareJid, push: &mut RosterPush) {
+        if let Some(shared) = self.residency.shared.version(account) {
+            push.version = format!("{}-{shared}", push.version).into();
+        }
+    }
+
+    /// The groups by which the account sees a contact.
+    fn shared_with(&self, account: &BareJid, contact: &BareJid) -> Option<Vec<Box<str>>> {
+        let viewer = self.residency.shared.viewer(account)?;
+        let shared = viewer.look(contact, self.residency.role(contact)?)?;
+        Some(viewer.names(&shared.groups))
     }
 
     fn send_between(&mut self, from: &BareJid, to: &BareJid, event: Event, reach: Reach) {

@@ -21,7 +21,8 @@ use crate::{
     mailbox::{Addressed, Entry},
     message::{Handshake, Message, MessageKind, SubscriptionStanza},
     node::NodeAddress,
-    router::{Router, commit::After, stored::Asked},
+    router::{Router, commit::After, regroup::Regrouping, stored::Asked},
+    service::AccountId,
     time::{Instant, Timestamp},
 };
 
@@ -30,6 +31,9 @@ const BATCH: u32 = CURSOR_BATCH as u32;
 /// A batch is at most this part of what a mailbox holds in bytes: messages are never dropped, so a batch that did not fit
 /// would end the session, at every login anew, and whoever writes to an absent account could shut it out.
 const BATCH_BYTES_SHARE: usize = 4;
+
+/// Accounts that are looked at in one step, whether or not they are shown.
+const LOOKS_MAX: usize = 1_024;
 
 /// After how long the store is asked again for what it could not give.
 const RETRY: Duration = Duration::from_secs(1);
@@ -40,8 +44,12 @@ enum Progress {
     Contacts(Option<BareJid>),
     /// Messages after this one; so many of them were handed over and are still kept.
     Offline { after: u64, handed: u32 },
+    /// Members of roster groups that are here: in this one of the groups that the account sees, after this account.
+    Shared { at: usize, after: Option<AccountId> },
     /// Alarms after this one.
     Owed { after: u64 },
+    /// Contacts by groups that are not what they were.
+    Regroup,
 }
 
 #[derive(Clone)]
@@ -62,6 +70,8 @@ pub(super) struct Cursors {
     late: HashSet<BareJid>,
     /// Cursors for which the store could not be asked, by when it is asked again. At most one each.
     retries: VecDeque<(Instant, Cursor)>,
+    /// Where those that are told of other groups stand.
+    regroupings: HashMap<u32, Regrouping>,
 }
 
 impl Cursors {
@@ -85,7 +95,39 @@ impl Cursors {
         self.retries.front().map(|(at, _)| *at)
     }
 
-    fn close(&mut self, cursor: Cursor) {
+    /// The session is to be told of other groups.
+    pub(super) fn begin_regrouping(
+        &mut self,
+        session: SessionId,
+        account: BareJid,
+        walk: Regrouping,
+    ) -> Cursor {
+        let cursor = self.begin(Open {
+            session,
+            account,
+            progress: Progress::Regroup,
+        });
+        self.regroupings.insert(cursor.0, walk);
+        cursor
+    }
+
+    /// Whose walk it is, and where it stands.
+    pub(super) fn regrouping(&mut self, cursor: Cursor) -> Option<(SessionId, &mut Regrouping)> {
+        let session = self.open.get(&cursor.0)?.session;
+        Some((session, self.regroupings.get_mut(&cursor.0)?))
+    }
+
+    /// Groups have other places now: those who are being shown members begin anew.
+    pub(super) fn see_other_groups(&mut self) {
+        for open in self.open.values_mut() {
+            if let Progress::Shared { at, after } = &mut open.progress {
+                (*at, *after) = (0, None);
+            }
+        }
+    }
+
+    pub(super) fn close(&mut self, cursor: Cursor) {
+        self.regroupings.remove(&cursor.0);
         if let Some(Open {
             account,
             session,
@@ -114,8 +156,12 @@ impl Cursors {
     /// The session is over; true if it was taking its account's messages.
     pub(super) fn forget(&mut self, session: SessionId) -> bool {
         let mut taking = false;
+        let regroupings = &mut self.regroupings;
         // Few cursors are open at any time: those of sessions that have just come.
-        self.open.retain(|_, open| {
+        self.open.retain(|number, open| {
+            if open.session == session {
+                regroupings.remove(number);
+            }
             taking |= open.session == session && matches!(open.progress, Progress::Offline { .. });
             open.session != session
         });
@@ -240,6 +286,8 @@ impl Router {
         } = open;
         match progress {
             Progress::Contacts(after) => self.step_contacts(cursor, id, &account, after.as_ref()),
+            Progress::Shared { at, after } => self.step_shared(cursor, id, &account, at, after),
+            Progress::Regroup => self.step_regrouping(cursor),
             Progress::Offline { after, handed } => {
                 self.step_offline(cursor, id, account, after, handed)
             }
@@ -282,14 +330,11 @@ impl Router {
                 && (!self.directory.sessions(&contact.jid).is_empty()
                     || self.is_of_component(&contact.jid));
             if here || contact.pending_in.is_some() {
-                let shown = self.directory.sessions(&contact.jid).iter();
-                bytes += shown
-                    .filter_map(|&id| self.directory.get(id)?.availability.current())
-                    .map(|event| event.weight())
-                    .sum::<usize>();
+                bytes += self.weight_of_presence(&contact.jid);
                 due.push((contact.jid.clone(), here, contact.pending_in.clone()));
             }
         }
+        let shown = !due.is_empty();
         for (jid, here, pending) in due {
             if let Some(pending) = pending {
                 let stanza = SubscriptionStanza {
@@ -312,8 +357,74 @@ impl Router {
         }
         match last {
             Some(last) => self.go_on(cursor, id, Progress::Contacts(Some(last))),
-            None => self.cursors.close(cursor),
+            None if shown && self.residency.shared.version(account).is_some() => {
+                self.go_on(cursor, id, Progress::Shared { at: 0, after: None });
+            }
+            None => self.step_shared(cursor, id, account, 0, None),
         }
+    }
+
+    /// Shows members of roster groups that the account sees, each through the first of them that it is in, but for those that
+    /// it sees by a handshake too.
+    fn step_shared(
+        &mut self,
+        cursor: Cursor,
+        id: SessionId,
+        account: &BareJid,
+        at: usize,
+        after: Option<AccountId>,
+    ) {
+        let Some(viewer) = self.residency.shared.viewer(account) else {
+            return self.cursors.close(cursor);
+        };
+        let (mut at, mut after) = (at, after);
+        let mut due = Vec::new();
+        let (mut looked, mut bytes, bytes_max) = (0, 0, self.batch_bytes_max());
+        let more = 'groups: loop {
+            let Some(&group) = viewer.seen().get(at) else {
+                break false;
+            };
+            for member in self.residency.shared.members(group, after) {
+                if due.len() >= CURSOR_BATCH || bytes > bytes_max || looked >= LOOKS_MAX {
+                    break 'groups true;
+                }
+                looked += 1;
+                after = Some(member);
+                let Some(jid) = self.directory.jid_of(member) else {
+                    continue;
+                };
+                let role = self.residency.shared.roles.get(&jid);
+                let look = role.and_then(|role| viewer.look(&jid, *role));
+                let first = look.is_some_and(|look| look.groups.first() == Some(&group));
+                if first && !self.sees_by_handshake(account, &jid) {
+                    bytes += self.weight_of_presence(&jid);
+                    due.push(jid);
+                }
+            }
+            (at, after) = (at + 1, None);
+        };
+        for jid in due {
+            self.show_resources(id, &jid, |_| true);
+        }
+        if more {
+            self.go_on(cursor, id, Progress::Shared { at, after });
+        } else {
+            self.cursors.close(cursor);
+        }
+    }
+
+    /// A session that is told of other groups asks for more when its mailbox has drained.
+    pub(super) fn walk_when_drained(&mut self, cursor: Cursor, id: SessionId) {
+        self.go_on(cursor, id, Progress::Regroup);
+    }
+
+    /// What the presence of an account weighs in a mailbox, in bytes.
+    fn weight_of_presence(&self, of: &BareJid) -> usize {
+        let shown = self.directory.sessions(of).iter();
+        shown
+            .filter_map(|&id| self.directory.get(id)?.availability.current())
+            .map(|event| event.weight())
+            .sum()
     }
 
     fn step_offline(

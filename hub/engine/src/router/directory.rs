@@ -134,7 +134,7 @@ impl Directory {
     }
 
     /// Makes it a session of `jid`'s account.
-    pub(super) fn bind(&mut self, id: SessionId, jid: FullJid) {
+    pub(super) fn bind(&mut self, id: SessionId, jid: FullJid) -> AccountId {
         let account = self.account(&jid.bare());
         if let Some(session) = self.get_mut(id) {
             session.jid = Some(jid);
@@ -144,6 +144,7 @@ impl Directory {
             self.here += usize::from(slot.sessions.is_empty());
             slot.sessions.push(id);
         }
+        account
     }
 
     /// Takes the session out.
@@ -178,6 +179,12 @@ impl Directory {
     fn name(&self, account: AccountId) -> Option<&str> {
         let (start, end) = self.accounts.get(account.0 as usize)?.name;
         self.names.get(start as usize..end as usize)
+    }
+
+    /// The address of an account that has a session.
+    pub(super) fn jid_of(&self, account: AccountId) -> Option<BareJid> {
+        let first = *self.sessions_of(account).first()?;
+        Some(self.get(first)?.jid.as_ref()?.bare())
     }
 
     /// The account's sessions, oldest first.

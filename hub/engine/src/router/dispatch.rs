@@ -279,9 +279,9 @@ impl Router {
         }
         let facts = self.residency.facts(&bare)?;
         let subject = Subject {
-            jid: bare,
+            groups: self.residency.shared.names_of(&bare, facts.role),
             role: facts.role,
-            groups: Vec::new(),
+            jid: bare,
             component: false,
         };
         Some(Asker {
@@ -322,7 +322,6 @@ impl Router {
         let mut world = World {
             directory: &mut self.directory,
             residency: &self.residency,
-            roles: &self.roles,
         };
         let decision = self.pubsub.handle(asker, request, &mut world, self.now);
         for aside in self.pubsub.take_asides() {
@@ -420,7 +419,6 @@ impl Router {
         let mut world = World {
             directory: &mut self.directory,
             residency: &self.residency,
-            roles: &self.roles,
         };
         for change in self.pubsub.acquaintance_changed(owner, contact, &mut world) {
             self.change(change, None);

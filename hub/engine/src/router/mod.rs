@@ -23,9 +23,12 @@ mod dispatch;
 mod fanout;
 mod needs;
 mod pipeline;
+mod regroup;
 mod relay;
 mod residency;
+mod roster_listing;
 mod sessions;
+mod shared_rosters;
 mod stanzas;
 mod stored;
 #[cfg(test)]
@@ -38,7 +41,6 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     access::{AccessRules, Subject},
-    account::Role,
     address::BareJid,
     class::ClassRules,
     command::{Command, Cursor, EndReason, RouterStatus, SessionId, Token},
@@ -46,6 +48,7 @@ use crate::{
     limits::Limits,
     mailbox::{Entry, Mailbox, MailboxBudget},
     refusal::{Reason, Refusal},
+    roster_group::RosterGroups,
     service::{
         login_throttle::{LoginThrottle, RegistrationRate},
         pubsub::{Pubsub, PubsubSettings},
@@ -55,7 +58,8 @@ use crate::{
 
 use self::{
     commit::Commits, components::Components, cursor::Cursors, directory::Directory, fanout::Fanout,
-    fanout::Post, residency::Need, residency::Residency, stored::Asked, world::World,
+    fanout::Post, residency::Need, residency::Residency, shared_rosters::SharedRosters,
+    stored::Asked, world::World,
 };
 
 /// After how long the store is asked again for what cannot be done without: the start, and who is to hear farewells.
@@ -71,6 +75,8 @@ pub struct RouterSettings {
     pub access: AccessRules,
     /// Which node has which delivery class.
     pub classes: ClassRules,
+    /// Which accounts see which without a handshake.
+    pub roster_groups: RosterGroups,
     /// Every bound.
     pub limits: Limits,
     /// Whether strangers may make accounts (XEP-0077).
@@ -105,14 +111,15 @@ pub struct Router {
     waiting: HashMap<Need, Vec<SessionId>>,
     /// Farewells that wait for a roster.
     farewells: HashMap<BareJid, Vec<availability::Farewell>>,
+    /// Rosters with shared contacts that are being put together.
+    listings: HashMap<SessionId, roster_listing::Listing>,
+    listings_made: u64,
     requests: Vec<StoreRequest>,
     asks: u64,
     booted: bool,
     store_retry: Option<Instant>,
     started: Option<Instant>,
     stopping: bool,
-    /// The roles of accounts that have been here: by them the rules are held against stored subscriptions (S13).
-    roles: HashMap<BareJid, Role>,
     counts: RouterStatus,
     /// The time of the entry that is being handled.
     now: Now,
@@ -122,6 +129,11 @@ impl Router {
     /// A router that knows nobody. Its first request asks the store for what a start needs; commands wait until then.
     pub fn new(settings: RouterSettings) -> Self {
         let random = Random::new(settings.seed);
+        let shared = SharedRosters::new(
+            settings.roster_groups,
+            settings.access.name_groups(),
+            random.derive("roster"),
+        );
         let pubsub = Pubsub::new(PubsubSettings {
             service: settings.service.clone(),
             access: settings.access,
@@ -139,7 +151,7 @@ impl Router {
             budget: settings.budget,
             random,
             directory: Directory::default(),
-            residency: Residency::default(),
+            residency: Residency::new(shared),
             commits: Commits::default(),
             fanout: Fanout::default(),
             post: Post::default(),
@@ -149,13 +161,14 @@ impl Router {
             questions: 0,
             waiting: HashMap::new(),
             farewells: HashMap::new(),
+            listings: HashMap::new(),
+            listings_made: 0,
             requests: Vec::new(),
             asks: 0,
             booted: false,
             store_retry: None,
             started: None,
             stopping: false,
-            roles: HashMap::new(),
             counts: RouterStatus::default(),
             now: Now::default(),
         };
@@ -229,10 +242,13 @@ impl Router {
         limits: Limits,
         access: AccessRules,
         classes: ClassRules,
+        roster_groups: RosterGroups,
         registration: bool,
         now: Now,
     ) {
         self.enter(now);
+        self.residency.shared.set_in_access(access.name_groups());
+        self.regroup(roster_groups);
         self.registration = registration;
         self.budget.set(
             limits.mailbox_events,
@@ -243,11 +259,11 @@ impl Router {
             .set_per_minute(limits.failed_logins_per_minute);
         self.limits = limits.clone();
         let components = abroad(&self.directory.components);
-        let subject = |jid: &BareJid| subject(&self.roles, jid).or_else(|| components(jid));
+        let subject =
+            |jid: &BareJid| subject(&self.residency.shared, jid).or_else(|| components(jid));
         let mut world = World {
             directory: &mut self.directory,
             residency: &self.residency,
-            roles: &self.roles,
         };
         let changes = self
             .pubsub
@@ -334,12 +350,12 @@ impl Router {
 }
 
 /// An account as the rules see it.
-fn subject(roles: &HashMap<BareJid, Role>, jid: &BareJid) -> Option<Subject> {
-    let role = *roles.get(jid)?;
+fn subject(shared: &SharedRosters, jid: &BareJid) -> Option<Subject> {
+    let role = *shared.roles.get(jid)?;
     Some(Subject {
         jid: jid.clone(),
         role,
-        groups: Vec::new(),
+        groups: shared.names_of(jid, role),
         component: false,
     })
 }

@@ -6,6 +6,7 @@ use crate::{
     address::{BareJid, FullJid},
     command::{AdminRequest, Command, PubsubAction, PubsubRequest, SessionId},
     router::{Router, residency::Need},
+    service::pubsub::Wanted,
 };
 
 pub(super) type Needs = SmallVec<[Need; 2]>;
@@ -47,16 +48,20 @@ impl Router {
             (Command::Admin(request), _) => self.admin_needs(request),
             (Command::Pubsub(request), own) => {
                 let mut needs: Needs = own.into_iter().map(Need::Account).collect();
-                needs.extend(self.pubsub.wants(request).into_iter().map(Need::of_pubsub));
+                for wanted in self.pubsub.wants(request) {
+                    // What an account sees by shared groups depends on its role too.
+                    if let Wanted::Roster(jid) = &wanted
+                        && !self.residency.shared.groups().is_empty()
+                    {
+                        needs.push(Need::Account(jid.clone()));
+                    }
+                    needs.push(Need::of_pubsub(wanted));
+                }
                 needs
             }
-            (
-                Command::QueryOfPresence(_)
-                | Command::Announce(_)
-                | Command::GetRoster { .. }
-                | Command::SetContact { .. },
-                Some(own),
-            )
+            (Command::QueryOfPresence(iq), Some(own)) => self.with_contact(own, iq.to.bare()),
+            (Command::SetContact { jid, .. }, Some(own)) => self.with_contact(own, jid.clone()),
+            (Command::Announce(_) | Command::GetRoster { .. }, Some(own))
             | (Command::Continue(_), Some(own)) => smallvec![Need::Roster(own)],
             (Command::Probe { to, .. }, Some(own)) => {
                 let mut needs: Needs = smallvec![Need::Roster(own)];
@@ -75,6 +80,15 @@ impl Router {
             (Command::Unregister, Some(own)) => self.removal_needs(&own),
             _ => Needs::new(),
         }
+    }
+
+    /// The account's roster, and what there is of a contact that groups may share with it.
+    fn with_contact(&self, own: BareJid, contact: BareJid) -> Needs {
+        let mut needs: Needs = smallvec![Need::Roster(own)];
+        if !self.residency.shared.groups().is_empty() && self.is_ours(&contact) {
+            needs.push(Need::Account(contact));
+        }
+        needs
     }
 
     /// Both rosters of a handshake; the contact's only if it can have one.

@@ -13,6 +13,7 @@ use crate::{
     effect::{AccountCounts, StoreOp, StoreQuery},
     limits::Limits,
     node::{NodeAddress, NodeId},
+    router::shared_rosters::SharedRosters,
     service::pubsub::Wanted,
 };
 
@@ -104,9 +105,18 @@ pub(super) struct Residency {
     stale: HashSet<Need>,
     clock: u64,
     trim_at: usize,
+    /// Who is here by roster group, and the roles that say so.
+    pub(super) shared: SharedRosters,
 }
 
 impl Residency {
+    pub(super) fn new(shared: SharedRosters) -> Self {
+        Self {
+            shared,
+            ..Self::default()
+        }
+    }
+
     /// Whether an account's need is met.
     pub(super) fn has(&self, need: &Need) -> bool {
         let Some(resident) = need.account().and_then(|jid| self.residents.get(jid)) else {
@@ -224,6 +234,29 @@ impl Residency {
     /// The account, if there is one and it is loaded.
     pub(super) fn facts(&self, jid: &BareJid) -> Option<&Facts> {
         self.residents.get(jid)?.facts.as_ref()?.as_ref()
+    }
+
+    /// The role of an account that is not disabled, as far as it is known.
+    pub(super) fn role(&self, jid: &BareJid) -> Option<Role> {
+        match self
+            .residents
+            .get(jid)
+            .and_then(|resident| resident.facts.as_ref())
+        {
+            Some(Some(facts)) => facts.enabled.then_some(facts.role),
+            Some(None) => None,
+            None => self.shared.roles.get(jid).copied(),
+        }
+    }
+
+    /// Whether `watcher` sees the account by shared roster groups, as far as both are known.
+    pub(super) fn sees_by_groups(&self, watcher: &BareJid, account: &BareJid) -> bool {
+        let groups = self.shared.groups();
+        !groups.is_empty()
+            && match (self.role(watcher), self.role(account)) {
+                (Some(theirs), Some(role)) => groups.sees((watcher, theirs), (account, role)),
+                _ => false,
+            }
     }
 
     /// Whether it is known that there is no such account.

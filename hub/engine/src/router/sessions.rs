@@ -6,10 +6,10 @@ use crate::{
     account::LastSeen,
     address::BareJid,
     command::{EndReason, Reply, SessionId, Transport},
-    effect::{StoreOp, StoreQuery, Urgency},
+    effect::{StoreOp, Urgency},
     event::{Event, What},
     refusal::{Reason, Refusal},
-    router::{Router, availability::Farewell, commit::After, pipeline::Ask, stored::Asked},
+    router::{Router, availability::Farewell, commit::After, pipeline::Ask},
     service::presence,
 };
 
@@ -48,15 +48,18 @@ impl Router {
             // RFC 6120 §7.7.2.2, second way: the newcomer is more likely to be alive than what it replaces.
             self.end_session(older, EndReason::Replaced);
         }
-        self.directory.bind(ask.session, jid.clone());
+        let id = self.directory.bind(ask.session, jid.clone());
         self.residency.drop_record(&account);
-        if self.roles.insert(account.clone(), role) != Some(role) && subscriptions > 0 {
+        let shared = &mut self.residency.shared;
+        let had = shared.roles.get(&account).copied();
+        if had != Some(role) {
+            shared.leave(id, &account);
+            shared.roles.insert(account.clone(), role);
+        }
+        shared.enter(id, &account);
+        if had != Some(role) && subscriptions > 0 {
             // S13: what it subscribed to under other rules, in an earlier life of the hub perhaps, must stand under these.
-            let query = StoreQuery::SubscriptionsOf {
-                host: None,
-                account: account.clone(),
-            };
-            self.query(query, Asked::Judge(account));
+            self.judge_later(&account);
         }
         let since = self.now.wall;
         if let Some(session) = self.directory.get_mut(ask.session) {
@@ -123,7 +126,11 @@ impl Router {
         if resume {
             self.pass_on_kept(&account);
         }
+        self.listings.remove(&id);
         if self.directory.sessions(&account).is_empty() {
+            if let Some(gone) = session.account {
+                self.residency.shared.leave(gone, &account);
+            }
             self.note_last_seen(account, session.availability.take_left());
         }
     }

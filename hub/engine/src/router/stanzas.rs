@@ -253,14 +253,27 @@ impl Router {
         Ok((seconds, seen.status.clone()))
     }
 
-    /// Whether `asker` sees the account's presence: its own roster says so, or if it is elsewhere the account's, which is here.
-    fn may_see(&self, asker: &BareJid, account: &BareJid) -> bool {
+    /// Whether `asker` sees the account's presence: its own roster or a group says so, or if it is elsewhere the account's
+    /// roster, which is here.
+    pub(super) fn may_see(&self, asker: &BareJid, account: &BareJid) -> bool {
         if !self.is_ours(asker) {
             return self.sees(asker, account);
         }
+        asker == account
+            || self.sees_by_handshake(asker, account)
+            || self.sees_by_groups(asker, account)
+    }
+
+    /// Whether `asker`, whose roster is here, has a subscription to the account's presence.
+    pub(super) fn sees_by_handshake(&self, asker: &BareJid, account: &BareJid) -> bool {
         let roster = self.residency.roster(asker);
         let contact = roster.and_then(|roster| roster::find(roster, account));
-        asker == account || contact.is_some_and(|contact| contact.subscription.to())
+        contact.is_some_and(|contact| contact.subscription.to())
+    }
+
+    /// Whether `watcher` sees the account by shared roster groups, as far as both are known.
+    pub(super) fn sees_by_groups(&self, watcher: &BareJid, account: &BareJid) -> bool {
+        self.residency.sees_by_groups(watcher, account)
     }
 
     /// XEP-0030 for an account: who may not see its presence cannot tell it from one that does not exist (RFC 6121 §8.5.1).
@@ -315,7 +328,6 @@ impl Router {
         let mut world = World {
             directory: &mut self.directory,
             residency: &self.residency,
-            roles: &self.roles,
         };
         match self.pubsub.handle(&asker, request, &mut world, self.now) {
             Decision::Read { query, then } => {

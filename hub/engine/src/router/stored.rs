@@ -3,8 +3,8 @@
 use crate::{
     account::Roster,
     address::BareJid,
-    command::{AdminReply, Cursor, EndReason, Reply, RouterStatus},
-    effect::{StoreAnswer, StoreFault, StoreOp, StoreResponse},
+    command::{AdminReply, Cursor, EndReason, Reply, RouterStatus, SessionId},
+    effect::{StoreAnswer, StoreFault, StoreOp, StoreQuery, StoreResponse},
     item::NodeSubscription,
     mailbox::Addressed,
     node::{NodeAddress, NodeId},
@@ -35,6 +35,9 @@ pub(super) enum Asked {
     Totals(Ask),
     /// What an account that has come is subscribed to.
     Judge(BareJid),
+    /// Members of roster groups: for a session whose view changed, or for a roster.
+    Members(Cursor, StoreQuery),
+    Listing(SessionId, u64, StoreQuery),
 }
 
 impl Router {
@@ -90,6 +93,10 @@ impl Router {
                 Deed::Told(_) => {}
                 Deed::EndSessions(account, reason) => self.end_sessions(&account, reason),
                 Deed::Removed(account, watchers) => self.forget_account(&account, watchers),
+                Deed::AccountChanged(account, before, after) => {
+                    self.account_changed(&account, before, after);
+                }
+                Deed::RosterListed(id, number) => self.answer_listing(id, number),
             }
         }
     }
@@ -110,6 +117,10 @@ impl Router {
                 }
                 StoreOp::PutSubscription { subscription, .. } => {
                     self.residency.forget_facts(&subscription.jid.bare());
+                }
+                // What was pushed since may rest on it: whoever asks again gets the whole roster.
+                StoreOp::PutAccount(_) | StoreOp::RemoveAccount { .. } => {
+                    self.residency.shared.grow();
                 }
                 _ => {}
             }
@@ -166,11 +177,22 @@ impl Router {
                 self.hand_over_alarms(cursor, alarms)
             }
             (Asked::Offline(cursor) | Asked::Owed(cursor), _) => self.try_again_later(cursor),
+            (Asked::Members(cursor, query), Ok(StoreAnswer::Roles(found))) => {
+                self.walk_on(cursor, &query, &found);
+            }
+            (Asked::Members(cursor, _), _) => self.try_again_later(cursor),
+            (Asked::Listing(id, number, query), answer) => {
+                let found = match answer {
+                    Ok(StoreAnswer::Roles(found)) => Some(found),
+                    _ => None,
+                };
+                self.listed(id, number, &query, found);
+            }
             (Asked::Judge(account), Ok(StoreAnswer::Subscriptions(list))) => {
                 self.judge(&account, list)
             }
             // Asked again at the account's next session.
-            (Asked::Judge(account), _) => drop(self.roles.remove(&account)),
+            (Asked::Judge(account), _) => drop(self.residency.shared.roles.remove(&account)),
         }
     }
 
@@ -185,7 +207,6 @@ impl Router {
                 let mut world = World {
                     directory: &mut self.directory,
                     residency: &self.residency,
-                    roles: &self.roles,
                 };
                 self.pubsub.boot(filters, owed, &mut world);
                 self.booted = true;
@@ -226,17 +247,25 @@ impl Router {
         }
     }
 
+    /// Asks what the account is subscribed to, to be held against the rules (S13).
+    pub(super) fn judge_later(&mut self, account: &BareJid) {
+        let query = StoreQuery::SubscriptionsOf {
+            host: None,
+            account: account.clone(),
+        };
+        self.query(query, Asked::Judge(account.clone()));
+    }
+
     /// Ends what the rules forbid an account that has come, of what it is subscribed to (S13). Nodes that are not in memory
     /// are judged when they come.
     fn judge(&mut self, account: &BareJid, list: Vec<(NodeId, NodeSubscription)>) {
-        let Some(subject) = subject(&self.roles, account) else {
+        let Some(subject) = subject(&self.residency.shared, account) else {
             return;
         };
         let nodes: Vec<_> = list.into_iter().map(|(node, _)| node).collect();
         let mut world = World {
             directory: &mut self.directory,
             residency: &self.residency,
-            roles: &self.roles,
         };
         for change in self.pubsub.judge(&subject, &nodes, &mut world) {
             self.change(change, None);
@@ -246,11 +275,11 @@ impl Router {
     /// Ends what the rules forbid among a node's subscriptions: they may be other rules than when it was last in memory (S13).
     fn recheck(&mut self, at: &NodeAddress) {
         let components = abroad(&self.directory.components);
-        let subject = |jid: &BareJid| subject(&self.roles, jid).or_else(|| components(jid));
+        let subject =
+            |jid: &BareJid| subject(&self.residency.shared, jid).or_else(|| components(jid));
         let mut world = World {
             directory: &mut self.directory,
             residency: &self.residency,
-            roles: &self.roles,
         };
         if let Some(change) = self.pubsub.recheck(at, &subject, &mut world) {
             self.change(change, None);
@@ -290,7 +319,7 @@ impl Router {
     }
 
     /// Sessions for which this was the last load that they waited for.
-    fn take_waiting(&mut self, need: &Need) -> Vec<crate::command::SessionId> {
+    fn take_waiting(&mut self, need: &Need) -> Vec<SessionId> {
         let mut waiting = self.waiting.remove(need).unwrap_or_default();
         waiting.retain(|&id| {
             self.pipeline(id).is_some_and(|pipeline| {
@@ -310,7 +339,6 @@ impl Router {
     /// The account's removal is stored: those who saw it see its sessions go.
     fn forget_account(&mut self, account: &BareJid, watchers: Vec<BareJid>) {
         self.pubsub.account_removed(account);
-        self.roles.remove(account);
         self.residency.put_roster(
             account,
             Roster {
@@ -319,6 +347,7 @@ impl Router {
             },
         );
         self.end_sessions(account, EndReason::AccountChanged);
+        self.residency.shared.roles.remove(account);
         self.residency.forget(account);
     }
 }

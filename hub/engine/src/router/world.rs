@@ -1,12 +1,10 @@
 //! What services may know of the world outside them.
 
-use std::collections::HashMap;
-
 use crate::{
     access::Subject,
-    account::Role,
     address::{BareJid, FullJid, Jid},
     command::SessionId,
+    roster_group::Viewer,
     router::{self, directory::Directory, residency::Residency},
     service::{self, AccountId, Acquaintance, Recipient, roster},
 };
@@ -15,7 +13,6 @@ use crate::{
 pub(super) struct World<'a> {
     pub(super) directory: &'a mut Directory,
     pub(super) residency: &'a Residency,
-    pub(super) roles: &'a HashMap<BareJid, Role>,
 }
 
 impl service::Directory for World<'_> {
@@ -43,16 +40,31 @@ impl service::Directory for World<'_> {
     }
 
     fn subject(&self, account: &BareJid) -> Option<Subject> {
-        router::subject(self.roles, account).or_else(|| self.directory.components.subject(account))
+        router::subject(&self.residency.shared, account)
+            .or_else(|| self.directory.components.subject(account))
     }
 
     fn acquaintance(&self, owner: &BareJid, contact: &BareJid) -> Acquaintance<'_> {
         let roster = self.residency.roster(owner);
-        let contact = roster.and_then(|roster| roster::find(roster, contact));
-        contact.map_or_else(Acquaintance::default, |contact| Acquaintance {
-            sees: contact.subscription.from(),
-            seen: contact.subscription.to(),
-            groups: &contact.groups,
-        })
+        let entry = roster.and_then(|roster| roster::find(roster, contact));
+        let mut known = entry.map_or_else(Acquaintance::default, |entry| Acquaintance {
+            sees: entry.subscription.from(),
+            seen: entry.subscription.to(),
+            groups: (&entry.groups).into(),
+        });
+        let shared = &self.residency.shared;
+        if !shared.groups().is_empty() {
+            known.sees |= self.residency.sees_by_groups(contact, owner);
+            let viewer = self.residency.role(owner);
+            let viewer = viewer.map(|role| Viewer::new(shared.groups(), owner, role));
+            let role = self.residency.role(contact);
+            if let (Some(viewer), Some(role)) = (viewer, role)
+                && let Some(look) = viewer.look(contact, role)
+            {
+                known.seen = true;
+                known.groups.to_mut().extend(viewer.names(&look.groups));
+            }
+        }
+        known
     }
 }

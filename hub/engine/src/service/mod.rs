@@ -9,7 +9,7 @@ pub mod presence;
 pub mod pubsub;
 pub mod roster;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use crate::{
     access::Subject,
@@ -84,15 +84,15 @@ pub trait Directory {
     fn acquaintance(&self, owner: &BareJid, contact: &BareJid) -> Acquaintance<'_>;
 }
 
-/// What an account's roster says of somebody (RFC 6121 §2.1.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// What an account's roster says of somebody (RFC 6121 §2.1.2), shared contacts included.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Acquaintance<'a> {
     /// They see the account's presence: a subscription `from` or `both`.
     pub sees: bool,
     /// The account sees theirs: `to` or `both`.
     pub seen: bool,
-    /// The groups that the account has put them in.
-    pub groups: &'a [Box<str>],
+    /// The groups that they are in: those of the account's own, and those by which it sees them.
+    pub groups: Cow<'a, [Box<str>]>,
 }
 
 /// An event and whom it is for.

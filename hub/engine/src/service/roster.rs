@@ -349,7 +349,7 @@ fn edit<R>(
                 RosterPush {
                     contact: contact.listed.then(|| contact.clone()),
                     jid: jid.clone(),
-                    version: side.roster.version,
+                    version: side.roster.version.to_string().into(),
                 },
             ));
         }
@@ -375,6 +375,28 @@ fn edit<R>(
         (Err(_), true) => {}
     }
     (result, push)
+}
+
+/// An entry as its account sees it where it also sees the contact by shared groups: what is its own stays.
+pub fn with_shared(
+    own: Option<&Contact>,
+    jid: &BareJid,
+    mutual: bool,
+    groups: Vec<Box<str>>,
+) -> Contact {
+    let own = own.filter(|own| own.listed).cloned();
+    let mut contact = own.unwrap_or_else(|| blank(jid));
+    let from = mutual || contact.subscription.from();
+    contact.listed = true;
+    contact.subscription = Subscription::of(true, from);
+    // What it asked for it has.
+    contact.pending_out = false;
+    for group in groups {
+        if !contact.groups.contains(&group) {
+            contact.groups.push(group);
+        }
+    }
+    contact
 }
 
 /// Entries that say only that these see the account: what is left of a roster once its account is removed.

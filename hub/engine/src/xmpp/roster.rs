@@ -9,6 +9,7 @@ use crate::{
     event::RosterPush,
     message::IqKind,
     refusal::{Reason, Refusal},
+    roster_group::SharedContacts,
     xmpp::{
         namespace as ns,
         xml::{Element, Writer},
@@ -87,13 +88,28 @@ fn too_long() -> Refusal {
 
 /// Writes the roster. `None`: the client's version is the newest, so there is nothing in the result (§2.6.3).
 /// The version is always said, whether or not the client speaks of versions.
-pub fn write(contacts: Option<&[Contact]>, version: &str, w: &mut Writer<'_>) {
+/// `shared` are the contacts that the account has besides, by roster groups of the hub's.
+pub fn write(
+    contacts: Option<&[Contact]>,
+    shared: &SharedContacts,
+    version: &str,
+    w: &mut Writer<'_>,
+) {
     let Some(contacts) = contacts else { return };
     w.open("query")
         .attr("xmlns", ns::ROSTER)
         .attr("ver", version);
     for contact in contacts.iter().filter(|contact| contact.listed) {
         write_item(contact, w);
+    }
+    for (jid, subscription, groups) in shared.iter() {
+        w.open("item")
+            .attr("jid", jid)
+            .attr("subscription", subscription.name());
+        for group in groups {
+            w.element("group", group);
+        }
+        w.close("item");
     }
     w.close("query");
 }
@@ -107,7 +123,7 @@ pub fn write_push(push: &RosterPush, id: &str, to: &str, out: &mut Vec<u8>) {
         .attr("to", to)
         .open("query")
         .attr("xmlns", ns::ROSTER)
-        .attr("ver", &push.version.to_string());
+        .attr("ver", &push.version);
     match push.contact.as_ref().filter(|contact| contact.listed) {
         Some(contact) => write_item(contact, &mut w),
         None => {

@@ -242,6 +242,7 @@ impl Hub {
             },
             Command::GetRoster { version } => Ok(Reply::Roster {
                 contacts: (version.as_deref() != Some("7")).then(|| vec![romeo(), knocker()]),
+                shared: Default::default(),
                 version: "7".into(),
             }),
             Command::Register { account, .. } if account.as_str() == "juliet@localhost" => {

@@ -149,6 +149,7 @@ impl World {
             service: shared.service.clone(),
             access: AccessRules::new(Vec::new()),
             classes: ClassRules::default(),
+            roster_groups: Default::default(),
             limits,
             registration: false,
             seed: [9; 32],
@@ -447,6 +448,7 @@ impl Store {
                 StoreAnswer::Offline(later.take(max as usize).cloned().collect())
             }
             StoreQuery::Owed { .. } => StoreAnswer::Owed(Vec::new()),
+            StoreQuery::AccountsOfRole { .. } | StoreQuery::RolesOf(_) => StoreAnswer::Roles(Vec::new()),
             StoreQuery::Accounts { .. } => StoreAnswer::Accounts(Vec::new()),
             StoreQuery::Totals => StoreAnswer::Totals { accounts: 1, nodes: self.nodes.len() as u64 },
         }

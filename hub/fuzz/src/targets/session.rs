@@ -184,7 +184,11 @@ fn answer(command: &Command) -> Option<Result<Reply, Refusal>> {
             Ok(jid) => Ok(Reply::Attached { jid }),
             Err(_) => Err(Reason::BadRequest.into()),
         },
-        Command::GetRoster { .. } => Ok(Reply::Roster { contacts: Some(Vec::new()), version: "1".into() }),
+        Command::GetRoster { .. } => Ok(Reply::Roster {
+            contacts: Some(Vec::new()),
+            shared: Default::default(),
+            version: "1".into(),
+        }),
         Command::Activity { .. } => Ok(Reply::Activity { seconds: 1, status: Some("<".into()) }),
         Command::Describe { .. } => Ok(Reply::Described { role: Role::Device, resources: Vec::new() }),
         Command::Pubsub(request) => match &request.action {

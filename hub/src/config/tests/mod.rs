@@ -1,5 +1,6 @@
 //! Files as people write them: right, slightly wrong, very wrong.
 
+mod groups;
 mod pages;
 mod rules;
 mod values;

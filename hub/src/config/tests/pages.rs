@@ -50,7 +50,10 @@ fn what_config_show_prints_loads_as_the_same_configuration() {
     config = load(
         "domain = \"iot.example.org\"\ndata_dir = 'C:\\a \"b\"\u{9}'\n[xmpp]\nlisten = []\n[limits]\nroster_items = 0\nping_seconds = 0\nstanzas_per_second = 0\n\
          mailbox_memory = 1500000\n[[class]]\non = \"a\"\nclass = \"state\"\n\
-         [[access]]\nwho = \"account:x\"\ndo = [\"publish\"]\non = \"#\"\nallow = false",
+         [[access]]\nwho = \"account:x\"\ndo = [\"publish\"]\non = \"#\"\nallow = false\n\
+         [[access]]\nwho = \"group:B \\\"2\\\"\"\ndo = [\"publish\"]\non = \"#\"\n\
+         [[roster_group]]\nname = \"A\"\nmembers = [\"all\", \"role:device\", \"pattern:dev-*\"]\n\
+         [[roster_group]]\nname = \"B \\\"2\\\"\"\nmembers = []\nseen_by = [\"account:x\", \"group:A\"]",
     );
     assert_eq!(load(&config.to_toml_with_defaults()), config);
 }

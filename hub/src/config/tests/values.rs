@@ -54,7 +54,7 @@ fn what_later_versions_bring_is_refused_until_then() {
             &[&format!("unknown key `{section}`")],
         );
     }
-    for list in ["bridge", "alarm", "history", "supervise", "roster_group"] {
+    for list in ["bridge", "alarm", "history", "supervise"] {
         refused(
             &format!("[[{list}]]\n"),
             1,

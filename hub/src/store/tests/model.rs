@@ -466,6 +466,25 @@ impl Model {
                     listed.filter(|own| after.as_ref().is_none_or(|after| own.jid > *after));
                 StoreAnswer::Accounts(listed.take(*max as usize).cloned().collect())
             }
+            StoreQuery::AccountsOfRole {
+                role,
+                start,
+                after,
+                max,
+            } => {
+                let found = self.accounts.values().filter(|own| {
+                    (own.role, own.enabled) == (*role, true)
+                        && own.jid.as_str().starts_with(&**start)
+                        && after.as_ref().is_none_or(|after| own.jid > *after)
+                });
+                let found = found.map(|own| (own.jid.clone(), own.role));
+                StoreAnswer::Roles(found.take(*max as usize).collect())
+            }
+            StoreQuery::RolesOf(jids) => {
+                let found = jids.iter().filter_map(|jid| self.accounts.get(jid));
+                let found = found.filter(|own| own.enabled);
+                StoreAnswer::Roles(found.map(|own| (own.jid.clone(), own.role)).collect())
+            }
             StoreQuery::Totals => StoreAnswer::Totals {
                 accounts: self.accounts.len() as u64,
                 nodes: self.nodes.len() as u64,

@@ -77,6 +77,21 @@ fn no_statement_scans_a_table() {
 }
 
 #[test]
+fn members_of_roster_groups_come_from_an_index_alone_and_in_order() {
+    let store = memory();
+    let all = statements(include_str!("../accounts.rs"));
+    let of_role = all
+        .iter()
+        .find(|text| text.contains("INDEXED BY account_role"));
+    let steps = plan(store.connection(), of_role.expect("the statement"));
+    assert_eq!(steps.len(), 1, "{steps:?}");
+    assert!(
+        steps[0].contains("USING COVERING INDEX account_role"),
+        "{steps:?}"
+    );
+}
+
+#[test]
 fn the_order_of_items_and_names_comes_from_the_tree_and_is_never_sorted() {
     let store = memory();
     for source in [include_str!("../items.rs"), include_str!("../owed.rs")] {

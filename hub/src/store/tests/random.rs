@@ -229,6 +229,13 @@ fn questions(random: &mut Random) -> Vec<StoreQuery> {
                 after,
                 max,
             },
+            StoreQuery::AccountsOfRole {
+                role: random.pick(&Role::ALL),
+                start: random.pick(&["", "r", account.as_str()]).into(),
+                after: random.one_in(2).then(|| account.clone()),
+                max,
+            },
+            StoreQuery::RolesOf(ACCOUNTS.map(bare).into()),
             StoreQuery::Accounts {
                 after: random.one_in(2).then(|| account.clone()),
                 max,

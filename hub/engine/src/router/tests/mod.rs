@@ -51,6 +51,7 @@ fn settings() -> RouterSettings {
         service: BareJid::parse("pubsub.localhost").unwrap(),
         access: AccessRules::new(Vec::new()),
         classes: ClassRules::default(),
+        roster_groups: RosterGroups::default(),
         limits: Limits {
             offline_messages: 200,
             sessions_per_account: 4,
@@ -140,6 +141,7 @@ impl World {
             settings.limits,
             settings.access,
             settings.classes,
+            settings.roster_groups,
             settings.registration,
             self.now,
         );
@@ -303,8 +305,9 @@ fn answer_words(answer: &Answer) -> String {
         Ok(Reply::Done) => "done".into(),
         Ok(Reply::Roster {
             contacts: Some(contacts),
+            shared,
             ..
-        }) => format!("roster of {}", contacts.len()),
+        }) => format!("roster of {}", contacts.len() + shared.len()),
         Ok(Reply::Roster { contacts: None, .. }) => "roster unchanged".into(),
         Ok(_) => "answer".into(),
         Err(refusal) => format!("{:?}", refusal.reason),

@@ -290,6 +290,7 @@ fn s13_new_rules_end_the_subscriptions_that_they_forbid() {
         settings.limits,
         closed(),
         settings.classes,
+        settings.roster_groups,
         false,
         world.now,
     );
@@ -320,6 +321,7 @@ fn s13_new_rules_hold_for_nodes_that_were_not_in_memory_too() {
         settings.limits,
         closed(),
         settings.classes,
+        settings.roster_groups,
         false,
         world.now,
     );

@@ -104,9 +104,9 @@ fn rfc6121_s2_6_the_newest_version_is_answered_no_change() {
             version: version.map(Into::into),
         },
     ) {
-        Ok(Reply::Roster { contacts, version }) => {
-            (contacts.map(|contacts| contacts.len()), version)
-        }
+        Ok(Reply::Roster {
+            contacts, version, ..
+        }) => (contacts.map(|contacts| contacts.len()), version),
         other => panic!("{other:?}"),
     };
     let (_, first) = version(&mut world, None);

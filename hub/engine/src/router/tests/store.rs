@@ -301,6 +301,30 @@ impl FakeStore {
                     .filter(|account| after.as_ref().is_none_or(|after| account.jid > *after));
                 StoreAnswer::Accounts(later.take(max as usize).cloned().collect())
             }
+            StoreQuery::AccountsOfRole {
+                role,
+                start,
+                after,
+                max,
+            } => {
+                let found = self.accounts.values().filter(|account| {
+                    account.role == role
+                        && account.enabled
+                        && account.jid.as_str().starts_with(&*start)
+                        && after.as_ref().is_none_or(|after| account.jid > *after)
+                });
+                let found = found.map(|account| (account.jid.clone(), role));
+                StoreAnswer::Roles(found.take(max as usize).collect())
+            }
+            StoreQuery::RolesOf(jids) => {
+                let found = jids.iter().filter_map(|jid| self.accounts.get(jid));
+                let found = found.filter(|account| account.enabled);
+                StoreAnswer::Roles(
+                    found
+                        .map(|account| (account.jid.clone(), account.role))
+                        .collect(),
+                )
+            }
             StoreQuery::Totals => StoreAnswer::Totals {
                 accounts: self.accounts.len() as u64,
                 nodes: 0,

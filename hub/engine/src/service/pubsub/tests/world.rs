@@ -81,7 +81,7 @@ impl Directory for Accounts {
         contact.map_or_else(Acquaintance::default, |known| Acquaintance {
             sees: known.sees,
             seen: known.seen,
-            groups: &known.groups,
+            groups: (&known.groups).into(),
         })
     }
 }
