@@ -306,6 +306,7 @@ mod tests {
             let answer = Ok(StoreAnswer::Boot {
                 filters: Vec::new(),
                 owed: Default::default(),
+                asked: Vec::new(),
             });
             shard.stored(vec![StoreResponse::Answered { id, answer }]);
         }

@@ -7,7 +7,7 @@ use crate::{
     address::{BareJid, FullJid, Jid},
     component::Component,
     credentials::Credentials,
-    item::{Affiliation, NodeConfig, NodeSubscription, SubscriptionState},
+    item::{Affiliation, NodeConfig, NodeSubscription, SubscriptionOptions, SubscriptionState},
     message::{Handshake, Iq, Message, Presence, Resource},
     node::{ItemId, NodeId},
     payload::Payload,
@@ -267,6 +267,34 @@ pub enum PubsubAction {
         jid: Jid,
         subid: Option<Box<str>>,
     },
+    /// §6.3.1. Answer: [`PubsubReply::Options`].
+    GetOptions {
+        node: NodeId,
+        jid: Jid,
+        subid: Option<Box<str>>,
+    },
+    /// §6.3.5. Answer: `Done`.
+    SetOptions {
+        node: NodeId,
+        jid: Jid,
+        subid: Option<Box<str>>,
+        options: Vec<Field>,
+    },
+    /// §6.4: of a node, or of all. Answer: [`PubsubReply::DefaultOptions`].
+    DefaultOptions { node: Option<NodeId> },
+    /// §8.6: an owner's answer to a request to be subscribed. Answer: `Done`.
+    Authorize {
+        node: NodeId,
+        jid: Jid,
+        subid: Option<Box<str>>,
+        allow: bool,
+    },
+    /// §8.7: nodes with requests that wait, or those of one node. Answer: [`PubsubReply::Pending`].
+    GetPending {
+        node: Option<NodeId>,
+        /// What the protocol calls this execution of the command; it comes back with the answer.
+        execution: Box<str>,
+    },
     /// §6.5. Answer: [`PubsubReply::Items`].
     Items {
         node: NodeId,
@@ -331,6 +359,27 @@ pub enum PubsubReply {
         jid: Jid,
         subid: Box<str>,
         state: SubscriptionState,
+        /// What holds, for whoever said something of options.
+        options: Option<Box<SubscriptionOptions>>,
+    },
+    Options {
+        node: NodeId,
+        jid: Jid,
+        subid: Option<Box<str>>,
+        options: Box<SubscriptionOptions>,
+    },
+    DefaultOptions {
+        node: Option<NodeId>,
+    },
+    /// §8.8.2.4: these could not be changed, and are as they were; all others were changed.
+    SubscriptionsRefused {
+        node: NodeId,
+        refused: Vec<NodeSubscription>,
+    },
+    /// `nodes`: where requests wait; `None`: those of the one node are on their way.
+    Pending {
+        execution: Box<str>,
+        nodes: Option<Vec<NodeId>>,
     },
     Items {
         node: NodeId,
@@ -518,6 +567,10 @@ impl Answer {
                     PubsubReply::Nodes { list, .. } => list.len() * ENTRY,
                     PubsubReply::ItemIds { list, .. } => list.len() * ENTRY,
                     PubsubReply::Subscriptions { list, .. } => list.len() * ENTRY,
+                    PubsubReply::SubscriptionsRefused { refused, .. } => refused.len() * ENTRY,
+                    PubsubReply::Pending {
+                        nodes: Some(nodes), ..
+                    } => nodes.len() * ENTRY,
                     PubsubReply::Affiliations { list, .. } => list.len() * ENTRY,
                     _ => 0,
                 },

@@ -178,6 +178,10 @@ pub enum StoreQuery {
         host: Option<BareJid>,
         account: BareJid,
     },
+    /// Subscriptions that wait for the approval of an account, which owns their nodes. Answer: `Pending`.
+    Pending { owner: BareJid, max: u32 },
+    /// Subscriptions whose lease ends before a time, those first that end first. Answer: `Ended`.
+    Ended { before: Timestamp, max: u32 },
     /// Affiliations of a bare address at a host. Answer: `Affiliations`.
     AffiliationsOf {
         host: Option<BareJid>,
@@ -220,6 +224,8 @@ pub enum StoreAnswer {
         /// Alarms owed, by account and by the bare account that raised them, so that the bounds of S9 are known without a
         /// look-up.
         owed: Vec<(BareJid, BareJid, u32)>,
+        /// Owners at whose nodes somebody waits for approval.
+        asked: Vec<BareJid>,
     },
     /// With it, how many messages and alarms wait, how many nodes it owns and how many subscriptions it has.
     Account(Option<Box<Account>>, AccountCounts),
@@ -242,6 +248,12 @@ pub enum StoreAnswer {
         subscriptions: u32,
     },
     Subscriptions(Vec<(NodeId, NodeSubscription)>),
+    Pending {
+        list: Vec<(NodeAddress, NodeSubscription)>,
+        /// Whether the account owns any node at all.
+        owns: bool,
+    },
+    Ended(Vec<(NodeAddress, NodeSubscription)>),
     Affiliations(Vec<(NodeId, Affiliation)>),
     Offline(Vec<(u64, Timestamp, Message)>),
     Owed(Vec<(u64, NodeAddress, Arc<Item>)>),

@@ -14,6 +14,7 @@ use crate::{
     item::{Affiliation, Item, NodeConfig, SubscriptionState},
     message::{Iq, Message, MessageKind, Presence, PresenceKind, Probe, SubscriptionStanza},
     node::{ItemId, NodeAddress},
+    time::Timestamp,
 };
 
 /// What happened.
@@ -86,7 +87,20 @@ pub enum NodeChange {
         state: SubscriptionState,
         /// Which one.
         subid: Option<Box<str>>,
+        /// When it will be over, where that is why it is spoken of (§12.18).
+        expiry: Option<Timestamp>,
     },
+    /// Somebody asks the owners to be subscribed (XEP-0060 §8.6).
+    Requested {
+        /// Who.
+        jid: Jid,
+        /// By which subscription.
+        subid: Box<str>,
+    },
+    /// There is a new node (XEP-0248 §3.1.2).
+    Created,
+    /// What happened to its items in a while, in order (`pubsub#digest`).
+    Digest(Vec<NodeChange>),
     /// What somebody is to the node changed (XEP-0060 §8.9.4).
     Affiliation {
         /// Who.
@@ -181,17 +195,23 @@ impl Event {
                 What::Subscription(stanza) => stanza.content.len() + text(&stanza.id),
                 What::Probe(probe) => text(&probe.id),
                 What::Roster(push) => push.contact.as_ref().map_or(FIXED, Contact::weight),
-                What::Node(event) => match &event.change {
-                    NodeChange::Published { item, .. } => item
-                        .payload
-                        .as_ref()
-                        .map_or(0, |payload| payload.bytes.len()),
-                    NodeChange::Retracted(ids) => {
-                        ids.iter().map(|id| FIXED + id.as_str().len()).sum()
-                    }
-                    NodeChange::Deleted { redirect } => FIXED + text(redirect),
-                    _ => FIXED,
-                },
+                What::Node(event) => event.change.weight(),
             }
+    }
+}
+
+impl NodeChange {
+    fn weight(&self) -> usize {
+        const FIXED: usize = 128;
+        match self {
+            Self::Published { item, .. } => item
+                .payload
+                .as_ref()
+                .map_or(0, |payload| payload.bytes.len()),
+            Self::Retracted(ids) => ids.iter().map(|id| FIXED + id.as_str().len()).sum(),
+            Self::Digest(changes) => changes.iter().map(|change| FIXED + change.weight()).sum(),
+            Self::Deleted { redirect } => FIXED + redirect.as_ref().map_or(0, |uri| uri.len()),
+            _ => FIXED,
+        }
     }
 }

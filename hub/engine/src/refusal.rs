@@ -110,8 +110,21 @@ pub enum Detail {
     SubidRequired,
     TooManySubscriptions,
     UnsupportedAccessModel,
+    /// The condition of an ad-hoc command.
+    Command(CommandFault),
     /// The feature by its name in XEP-0060's table of features, without `pubsub#`.
     Unsupported(&'static str),
+}
+
+/// What was wrong with a step of an ad-hoc command (XEP-0050 §4.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "each name is the specification's own word")]
+pub enum CommandFault {
+    BadAction,
+    BadPayload,
+    BadSessionid,
+    MalformedAction,
+    SessionExpired,
 }
 
 /// A command that was not carried out, and nothing of it was.

@@ -60,10 +60,89 @@ impl Timestamp {
         self.micros
     }
 
+    /// The time since `earlier`, zero if that is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        let micros = self.micros.saturating_sub(earlier.micros);
+        Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+    }
+
     /// Whole seconds since the epoch.
     pub const fn secs(self) -> i64 {
         self.micros.div_euclid(1_000_000)
     }
+}
+
+impl Timestamp {
+    /// Reads a DateTime of XEP-0082 §3.2, in any zone; fractions of a second beyond the sixth digit are dropped. `None` for
+    /// anything else, dates that no calendar has included.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (date, rest) = text.split_once('T')?;
+        let mut parts = date.splitn(3, '-');
+        let year = digits(parts.next()?, 4)?;
+        let month = digits(parts.next()?, 2)?;
+        let day = digits(parts.next()?, 2)?;
+        let (time, zone) = rest.split_at_checked(rest.find(['Z', '+', '-'])?)?;
+        let (clock, fraction) = time.split_once('.').unwrap_or((time, "0"));
+        let mut parts = clock.splitn(3, ':');
+        let hour = digits(parts.next()?, 2)?;
+        let minute = digits(parts.next()?, 2)?;
+        let second = digits(parts.next()?, 2)?;
+        // A leap second is the first of what follows.
+        if hour > 23 || minute > 59 || second > 60 {
+            return None;
+        }
+        if fraction.is_empty() || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let micros: i64 = format!("{fraction:0<6.6}").parse().ok()?;
+        let days = days_from_civil(year, month, day);
+        if civil_from_days(days) != (year, month, day) {
+            return None;
+        }
+        let secs = days * 86_400 + hour * 3600 + minute * 60 + second - offset(zone)?;
+        Some(Self {
+            micros: secs * 1_000_000 + micros,
+        })
+    }
+}
+
+impl std::ops::Add<Duration> for Timestamp {
+    type Output = Self;
+
+    fn add(self, span: Duration) -> Self {
+        let micros = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+        Self {
+            micros: self.micros.saturating_add(micros),
+        }
+    }
+}
+
+/// A number of exactly so many digits.
+fn digits(text: &str, many: usize) -> Option<i64> {
+    let fits = text.len() == many && text.bytes().all(|byte| byte.is_ascii_digit());
+    fits.then(|| text.parse().ok()).flatten()
+}
+
+/// XEP-0082 §3.2: `Z`, or `+hh:mm` east of Greenwich, in seconds.
+fn offset(zone: &str) -> Option<i64> {
+    if zone == "Z" {
+        return Some(0);
+    }
+    let (sign, rest) = zone.split_at_checked(1)?;
+    let (hours, minutes) = rest.split_once(':')?;
+    let (hours, minutes) = (digits(hours, 2)?, digits(minutes, 2)?);
+    let secs = hours * 3600 + minutes * 60;
+    (hours <= 14 && minutes <= 59).then_some(if sign == "-" { -secs } else { secs })
+}
+
+/// The reverse of [`civil_from_days`].
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = year - i64::from(month <= 2);
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let month_from_march = (month + 9) % 12;
+    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
 /// XEP-0082 §3.2 DateTime in UTC, with milliseconds: `2026-11-22T21:28:51.000Z`.
@@ -123,6 +202,34 @@ mod tests {
             (-1_000, "1969-12-31T23:59:59.999Z"),
         ] {
             assert_eq!(Timestamp::from_micros(micros).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn xep_0082_s3_2_a_datetime_of_any_zone_is_read_and_no_other_text() {
+        for (text, reads) in [
+            ("1970-01-01T00:00:00Z", Some("1970-01-01T00:00:00.000Z")),
+            ("2000-02-29T23:59:59.25Z", Some("2000-02-29T23:59:59.250Z")),
+            (
+                "1969-07-20T21:56:15-05:00",
+                Some("1969-07-21T02:56:15.000Z"),
+            ),
+            (
+                "2026-12-31T23:30:00.1234567+01:00",
+                Some("2026-12-31T22:30:00.123Z"),
+            ),
+            ("2026-02-29T00:00:00Z", None),
+            ("2026-13-01T00:00:00Z", None),
+            ("2026-01-01T24:00:00Z", None),
+            ("2026-01-01T00:00:00", None),
+            ("2026-01-01", None),
+            ("2026-01-01T00:00:00.Z", None),
+            ("2026-01-01T00:00:00+1:00", None),
+            ("+026-01-01T00:00:00Z", None),
+            ("", None),
+        ] {
+            let read = Timestamp::parse(text).map(|read| read.to_string());
+            assert_eq!(read.as_deref(), reads, "{text}");
         }
     }
 }

@@ -21,6 +21,7 @@ mod query;
 mod reader;
 mod schema;
 mod shell;
+mod subscriptions;
 mod writer;
 
 #[cfg(test)]

@@ -134,12 +134,15 @@ pub(super) fn put_subscription(
         options,
     } = subscription;
     let (account, resource) = (jid.bare(), jid.resource());
+    let expires = options.as_ref().and_then(|options| options.expire);
+    let expires = expires.map(Timestamp::micros);
     let options = options.as_ref().map(|options| options.encode());
     if at.is_filter() {
         conn.prepare_cached(
-            "INSERT INTO filter (host, name, subid, account, resource, state, options)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-             ON CONFLICT (host, name, subid) DO UPDATE SET account = ?4, resource = ?5, state = ?6, options = ?7",
+            "INSERT INTO filter (host, name, subid, account, resource, state, options, expires)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT (host, name, subid)
+             DO UPDATE SET account = ?4, resource = ?5, state = ?6, options = ?7, expires = ?8",
         )?
         .execute(params![
             super::host(at),
@@ -148,13 +151,15 @@ pub(super) fn put_subscription(
             account.as_str(),
             resource,
             state.code(),
-            options
+            options,
+            expires
         ])?;
     } else {
         conn.prepare_cached(
-            "INSERT INTO subscription (node, subid, account, resource, state, options)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT (node, subid) DO UPDATE SET account = ?3, resource = ?4, state = ?5, options = ?6",
+            "INSERT INTO subscription (node, subid, account, resource, state, options, expires)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT (node, subid)
+             DO UPDATE SET account = ?3, resource = ?4, state = ?5, options = ?6, expires = ?7",
         )?
         .execute(params![
             expect(conn, at)?,
@@ -162,7 +167,8 @@ pub(super) fn put_subscription(
             account.as_str(),
             resource,
             state.code(),
-            options
+            options,
+            expires
         ])?;
     }
     Ok(())
@@ -184,7 +190,7 @@ pub(super) fn remove_subscription(
 }
 
 /// Reads subid, account, resource, state and options from five columns.
-fn subscription(row: &Row<'_>, at: usize) -> Result<NodeSubscription, Fault> {
+pub(super) fn subscription(row: &Row<'_>, at: usize) -> Result<NodeSubscription, Fault> {
     let account = super::jid(row, at + 1)?;
     let resource: Option<Box<str>> = row.get(at + 2)?;
     let jid: Jid = match resource {

@@ -8,7 +8,7 @@ use leveret_engine::{
 };
 use rusqlite::Connection;
 
-use super::{accounts, fault::Fault, items, nodes, owed};
+use super::{accounts, fault::Fault, items, nodes, owed, subscriptions};
 
 /// Answers a query on any connection.
 pub(super) fn answer(conn: &Connection, query: &StoreQuery) -> Result<StoreAnswer, Fault> {
@@ -16,6 +16,7 @@ pub(super) fn answer(conn: &Connection, query: &StoreQuery) -> Result<StoreAnswe
         StoreQuery::Boot => StoreAnswer::Boot {
             filters: nodes::filters(conn)?,
             owed: owed::totals(conn)?,
+            asked: subscriptions::asked(conn)?,
         },
         StoreQuery::Account(jid) => {
             let account = accounts::get(conn, jid)?;
@@ -64,6 +65,13 @@ pub(super) fn answer(conn: &Connection, query: &StoreQuery) -> Result<StoreAnswe
         }
         StoreQuery::SubscriptionsOf { host, account } => {
             StoreAnswer::Subscriptions(nodes::subscriptions_of(conn, host.as_ref(), account)?)
+        }
+        StoreQuery::Pending { owner, max } => {
+            let (list, owns) = subscriptions::pending(conn, owner, *max)?;
+            StoreAnswer::Pending { list, owns }
+        }
+        StoreQuery::Ended { before, max } => {
+            StoreAnswer::Ended(subscriptions::ended(conn, *before, *max)?)
         }
         StoreQuery::AffiliationsOf { host, account } => {
             StoreAnswer::Affiliations(nodes::affiliations_of(conn, host.as_ref(), account)?)
@@ -130,6 +138,8 @@ fn about_query(query: &StoreQuery) -> About<'_> {
         | StoreQuery::PersonalNodes { .. }
         | StoreQuery::SubscriptionsOf { .. }
         | StoreQuery::AffiliationsOf { .. }
+        | StoreQuery::Pending { .. }
+        | StoreQuery::Ended { .. }
         | StoreQuery::Accounts { .. }
         | StoreQuery::AccountsOfRole { .. }
         | StoreQuery::RolesOf(_)

@@ -96,6 +96,14 @@ ALTER TABLE filter ADD COLUMN options BLOB;
 
 -- Who belongs to a roster group: the accounts of a role, in order of address, without a look at their keys.
 CREATE INDEX account_role ON account (role, enabled, jid);
+
+-- When the lease ends, which the options say too: to find those that are over without reading all others.
+ALTER TABLE subscription ADD COLUMN expires INTEGER;
+ALTER TABLE filter ADD COLUMN expires INTEGER;
+CREATE INDEX subscription_expires ON subscription (expires) WHERE expires IS NOT NULL;
+CREATE INDEX filter_expires ON filter (expires) WHERE expires IS NOT NULL;
+-- Those that wait for approval, which are few: what an owner is asked. State 1 is pending.
+CREATE INDEX subscription_pending ON subscription (node) WHERE state = 1;
 ";
 
 /// Whether the database is one of ours that this program can use. Changes nothing.

@@ -203,12 +203,19 @@ impl Router {
             return;
         }
         match (&need, answer) {
-            (Need::Boot, StoreAnswer::Boot { filters, owed }) => {
+            (
+                Need::Boot,
+                StoreAnswer::Boot {
+                    filters,
+                    owed,
+                    asked,
+                },
+            ) => {
                 let mut world = World {
                     directory: &mut self.directory,
                     residency: &self.residency,
                 };
-                self.pubsub.boot(filters, owed, &mut world);
+                self.pubsub.boot(filters, owed, asked, &mut world, self.now);
                 self.booted = true;
             }
             (Need::Account(jid) | Need::Record(jid), StoreAnswer::Account(account, counts)) => {

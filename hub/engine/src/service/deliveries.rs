@@ -50,20 +50,38 @@ impl Deliveries {
         pieces.flat_map(|piece| piece.iter()).skip(within).take(max)
     }
 
-    /// Adds a delivery, or replaces the one to the same recipient, in a list that is in order of recipients.
+    /// Adds a delivery, or replaces those to the same recipient, in a list that is in order of recipients.
     pub fn put(&mut self, delivery: Delivery) {
+        self.replace(delivery.to, SmallVec::from([delivery]));
+    }
+
+    /// Replaces all deliveries to a recipient by these to it, in a list that is in order of recipients. Nearly always it is one
+    /// by one, and that is one piece.
+    pub fn replace(&mut self, to: Recipient, mut deliveries: SmallVec<[Delivery; 1]>) {
+        if deliveries.len() == 1
+            && let Some((at, Ok(place))) = self.find(to)
+            && self.is_only(at, place, to)
+            && let Some(delivery) = deliveries.pop()
+        {
+            let mut piece = self.pieces[at].to_vec();
+            piece[place] = delivery;
+            self.pieces[at] = piece.into();
+            return;
+        }
+        self.remove(to);
+        for delivery in deliveries {
+            self.insert(delivery);
+        }
+    }
+
+    fn insert(&mut self, delivery: Delivery) {
         let Some((at, place)) = self.find(delivery.to) else {
             *self = [delivery].into();
             return;
         };
         let mut piece = self.pieces[at].to_vec();
-        match place {
-            Ok(place) => piece[place] = delivery,
-            Err(place) => {
-                piece.insert(place, delivery);
-                self.len += 1;
-            }
-        }
+        piece.insert(place.unwrap_or_else(|place| place), delivery);
+        self.len += 1;
         if piece.len() > PIECE_MAX {
             let rest = piece.split_off(PIECE_MAX / 2);
             self.pieces.insert(at + 1, rest.into());
@@ -71,19 +89,34 @@ impl Deliveries {
         self.pieces[at] = piece.into();
     }
 
-    /// Removes the delivery to a recipient from a list that is in order of recipients.
+    /// Removes the deliveries to a recipient from a list that is in order of recipients.
     pub fn remove(&mut self, to: Recipient) {
-        let Some((at, Ok(place))) = self.find(to) else {
-            return;
-        };
-        self.len -= 1;
-        if self.pieces[at].len() == 1 {
-            self.pieces.remove(at);
-            return;
+        while let Some((at, Ok(_))) = self.find(to) {
+            let mut piece = self.pieces[at].to_vec();
+            let before = piece.len();
+            piece.retain(|one| one.to != to);
+            self.len -= before - piece.len();
+            if piece.is_empty() {
+                self.pieces.remove(at);
+            } else {
+                self.pieces[at] = piece.into();
+            }
         }
-        let mut piece = self.pieces[at].to_vec();
-        piece.remove(place);
-        self.pieces[at] = piece.into();
+    }
+
+    /// Whether the delivery there is the only one to its recipient.
+    fn is_only(&self, at: usize, place: usize, to: Recipient) -> bool {
+        let piece = &self.pieces[at];
+        let beside = match place.checked_sub(1) {
+            Some(before) => piece.get(before),
+            None => at.checked_sub(1).and_then(|at| self.pieces[at].last()),
+        };
+        let after = piece.get(place + 1);
+        let after = after.or_else(|| self.pieces.get(at + 1).and_then(|piece| piece.first()));
+        [beside, after]
+            .into_iter()
+            .flatten()
+            .all(|one| one.to != to)
     }
 
     /// The piece where a recipient stands or would stand, and the place in it; `None` of an empty list.
@@ -170,6 +203,21 @@ mod tests {
             list.remove(Recipient::Account(AccountId(number)));
         }
         assert!(list.is_empty() && list.pieces.is_empty());
+    }
+
+    #[test]
+    fn one_recipient_may_have_several_and_they_come_and_go_together() {
+        let mut list: Deliveries = (0..2_000).map(|number| to(2 * number)).collect();
+        let several = |many: usize| -> SmallVec<[Delivery; 1]> { vec![to(1_023); many].into() };
+        let has = |list: &Deliveries| {
+            let recipient = Recipient::Account(AccountId(1_023));
+            list.iter().filter(|one| one.to == recipient).count()
+        };
+        for many in [1, 700, 1, 5, 0, 3, 2, 1, 1] {
+            list.replace(Recipient::Account(AccountId(1_023)), several(many));
+            assert_eq!((list.len(), has(&list)), (2_000 + many, many));
+            assert!(accounts(list.iter()).is_sorted());
+        }
     }
 
     #[test]

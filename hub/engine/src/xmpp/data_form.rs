@@ -140,6 +140,29 @@ impl<'w, 'b> FormWriter<'w, 'b> {
         self
     }
 
+    /// A choice among `options`, each a value and its label, of which one or none (`list-single`) or any number (`list-multi`)
+    /// are chosen.
+    pub fn select(
+        &mut self,
+        var: &str,
+        kind: &str,
+        label: &str,
+        values: &[&str],
+        options: &[(&str, &str)],
+    ) -> &mut Self {
+        self.open(var, kind, Some(label));
+        if self.purpose == Purpose::Form {
+            for (option, label) in options {
+                self.option(option, Some(label));
+            }
+        }
+        for value in values {
+            self.w.element("value", value);
+        }
+        self.w.close("field");
+        self
+    }
+
     /// A choice of several, of which only those are known that are chosen.
     pub fn choices(&mut self, var: &str, label: &str, values: &[Box<str>]) -> &mut Self {
         self.open(var, "list-multi", Some(label));

@@ -1,6 +1,7 @@
 //! XMPP: bytes to stanzas to commands, and back.
 
 pub mod bind;
+pub mod command;
 pub mod component;
 pub mod data_form;
 pub mod disco;

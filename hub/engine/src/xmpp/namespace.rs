@@ -65,6 +65,11 @@ pub const DISCO_ITEMS: &str = "http://jabber.org/protocol/disco#items";
 /// Private XML storage.
 pub const PRIVATE: &str = "jabber:iq:private";
 
+// --- XEP-0050: ad-hoc commands ---
+
+/// Commands, and the node under which disco lists them.
+pub const COMMANDS: &str = "http://jabber.org/protocol/commands";
+
 // --- XEP-0059: result set management ---
 
 /// Paging through results.

@@ -4,8 +4,8 @@
 //! optional: the refusing entity is the error's `from`), `redirect` (§8.3.3.14: the hub sends nobody elsewhere).
 
 use crate::{
-    refusal::{Reason, Refusal},
-    xmpp::{namespace as ns, pubsub::render_detail, xml::Writer},
+    refusal::{Detail, Reason, Refusal},
+    xmpp::{command, namespace as ns, pubsub::render_detail, xml::Writer},
 };
 
 /// Writes `<error/>` into a stanza that is open.
@@ -23,8 +23,10 @@ pub fn write(refusal: &Refusal, w: &mut Writer<'_>) {
             .text(text)
             .close("text");
     }
-    if let Some(detail) = refusal.detail {
-        render_detail(detail, w);
+    match refusal.detail {
+        Some(Detail::Command(fault)) => command::write_fault(fault, w),
+        Some(detail) => render_detail(detail, w),
+        None => {}
     }
     w.close("error");
 }
@@ -41,7 +43,6 @@ const fn kind(refusal: &Refusal) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::refusal::Detail;
 
     fn written(refusal: Refusal) -> String {
         let mut out = Vec::new();

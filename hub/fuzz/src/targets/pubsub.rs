@@ -399,7 +399,7 @@ impl Store {
         let items = |at: &NodeAddress| self.nodes.get(at).map_or_else(Vec::new, |(_, items)| items.clone());
         let page = |count: usize| PageInfo { count: count as u32, ..PageInfo::default() };
         match query {
-            StoreQuery::Boot => StoreAnswer::Boot { filters: Vec::new(), owed: Vec::new() },
+            StoreQuery::Boot => StoreAnswer::Boot { filters: Vec::new(), owed: Vec::new(), asked: Vec::new() },
             StoreQuery::Account(jid) => {
                 let known = jid.local() == Some("juliet");
                 let account = known.then(|| self.account.clone().unwrap_or_else(|| juliet(&jid)));

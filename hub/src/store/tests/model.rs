@@ -10,7 +10,10 @@ use leveret_engine::{
     address::BareJid,
     command::{PageInfo, PageRequest},
     effect::{AccountCounts, StoreAnswer, StoreOp, StoreQuery},
-    item::{Affiliation, Item, NodeConfig, NodeRecord, NodeSubscription, PersonalNode},
+    item::{
+        Affiliation, Item, NodeConfig, NodeRecord, NodeSubscription, PersonalNode,
+        SubscriptionState,
+    },
     message::Message,
     node::{ItemId, NodeAddress, NodeId},
     time::Timestamp,
@@ -280,6 +283,7 @@ impl Model {
                     owed: owed
                         .map(|((account, publisher), count)| (account, publisher, count))
                         .collect(),
+                    asked: self.asked(),
                 }
             }
             StoreQuery::Account(jid) => {
@@ -398,6 +402,35 @@ impl Model {
                     page,
                 }
             }
+            StoreQuery::Pending { owner, max } => {
+                let owns = |node: &Node| node.affiliations.get(owner) == Some(&Affiliation::Owner);
+                let owned = self.nodes.iter().filter(|(_, node)| owns(node));
+                let all = owned.flat_map(|(at, node)| {
+                    let all = node.subscriptions.values();
+                    all.map(move |own| (at.clone(), own.clone()))
+                });
+                let waits = all.filter(|(_, own)| own.state == SubscriptionState::Pending);
+                StoreAnswer::Pending {
+                    list: waits.take(*max as usize).collect(),
+                    owns: self.nodes.values().any(owns),
+                }
+            }
+            StoreQuery::Ended { before, max } => {
+                let of_nodes = self.nodes.iter().flat_map(|(at, node)| {
+                    let all = node.subscriptions.values();
+                    all.map(move |own| (at.clone(), own.clone()))
+                });
+                let of_filters = self.filters.iter();
+                let of_filters = of_filters.map(|((at, _), own)| (at.clone(), own.clone()));
+                let ends = |own: &NodeSubscription| own.options.as_ref()?.expire;
+                let mut ended: Vec<_> = of_nodes
+                    .chain(of_filters)
+                    .filter(|(_, own)| ends(own).is_some_and(|ends| ends <= *before))
+                    .collect();
+                ended.sort_by_key(|(_, own)| ends(own));
+                ended.truncate(*max as usize);
+                StoreAnswer::Ended(ended)
+            }
             StoreQuery::NodeCounts(at) => StoreAnswer::Counts {
                 items: self.nodes.get(at).map_or(0, |node| node.items.len() as u32),
                 subscriptions: self
@@ -490,6 +523,18 @@ impl Model {
                 nodes: self.nodes.len() as u64,
             },
         })
+    }
+
+    /// Owners at whose nodes somebody waits for approval.
+    fn asked(&self) -> Vec<BareJid> {
+        let nodes = self.nodes.values().filter(|node| {
+            let mut all = node.subscriptions.values();
+            all.any(|own| own.state == SubscriptionState::Pending)
+        });
+        let owners = nodes.flat_map(|node| &node.affiliations);
+        let owners = owners.filter(|(_, affiliation)| **affiliation == Affiliation::Owner);
+        let owners: BTreeSet<_> = owners.map(|(jid, _)| jid.clone()).collect();
+        owners.into_iter().collect()
     }
 
     fn counts(&self, account: &BareJid) -> AccountCounts {

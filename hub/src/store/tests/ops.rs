@@ -262,6 +262,7 @@ fn a_filter_has_subscriptions_and_no_node() {
     let boot = StoreAnswer::Boot {
         filters: vec![(at("a/+/b"), own.clone())],
         owed: vec![],
+        asked: vec![],
     };
     assert_eq!(store.asked(StoreQuery::Boot), boot);
     let of = StoreQuery::SubscriptionsOf {

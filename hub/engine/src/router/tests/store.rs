@@ -8,7 +8,7 @@ use crate::{
     effect::{
         AccountCounts, StoreAnswer, StoreFault, StoreOp, StoreQuery, StoreRequest, StoreResponse,
     },
-    item::{Item, NodeRecord, NodeSubscription},
+    item::{Affiliation, Item, NodeRecord, NodeSubscription, SubscriptionState},
     message::Message,
     node::{NodeAddress, NodeId},
     time::Timestamp,
@@ -255,11 +255,51 @@ impl FakeStore {
         all.filter(|(_, one)| one.jid.bare() == *account).collect()
     }
 
+    /// Owners at whose nodes somebody waits for approval.
+    fn asked(&self) -> Vec<BareJid> {
+        let waits = |node: &&NodeRecord| {
+            let mut all = node.subscriptions.iter();
+            all.any(|one| one.state == SubscriptionState::Pending)
+        };
+        let nodes = self.nodes.values().filter(waits);
+        let owners = nodes.flat_map(|node| &node.affiliations);
+        let owners = owners.filter(|(_, affiliation)| *affiliation == Affiliation::Owner);
+        owners.map(|(jid, _)| jid.clone()).collect()
+    }
+
+    fn placed(
+        &self,
+        wanted: impl Fn(&NodeRecord, &NodeSubscription) -> bool,
+    ) -> Vec<(NodeAddress, NodeSubscription)> {
+        let mut found = Vec::new();
+        for (at, node) in &self.nodes {
+            let theirs = node.subscriptions.iter().filter(|one| wanted(node, one));
+            found.extend(theirs.map(|one| (at.clone(), one.clone())));
+        }
+        found
+    }
+
     fn query(&self, query: StoreQuery) -> StoreAnswer {
         match query {
+            StoreQuery::Pending { owner, .. } => {
+                let owned = |node: &NodeRecord| {
+                    let owns = (owner.clone(), Affiliation::Owner);
+                    node.affiliations.contains(&owns)
+                };
+                StoreAnswer::Pending {
+                    list: self
+                        .placed(|node, one| owned(node) && one.state == SubscriptionState::Pending),
+                    owns: self.nodes.values().any(owned),
+                }
+            }
+            StoreQuery::Ended { before, .. } => StoreAnswer::Ended(self.placed(|_, one| {
+                let ends = one.options.as_ref().and_then(|options| options.expire);
+                ends.is_some_and(|ends| ends <= before)
+            })),
             StoreQuery::Boot => StoreAnswer::Boot {
                 filters: Vec::new(),
                 owed: Vec::new(),
+                asked: self.asked(),
             },
             StoreQuery::Account(jid) => {
                 let counts = AccountCounts {

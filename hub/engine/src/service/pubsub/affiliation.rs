@@ -93,6 +93,7 @@ impl Pubsub {
             });
         }
         self.end_subscriptions(&at, &leave, directory, &mut changed);
+        self.settle_waiting(&at, directory, &mut changed);
         Ok(Decision::Change(Box::new(changed)))
     }
 }

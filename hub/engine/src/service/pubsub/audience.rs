@@ -7,23 +7,34 @@
 //! - **A filter's subscriptions** change: every change has a number. A list knows up to which number it is right; if there is a
 //!   newer one, the filters that match the node are visited, and each says which addresses have changed since (see
 //!   [`Interest::changes`]). A change of a filter that does not match the node costs one walk through the trie, not a list.
-//! - **An affiliation or the configuration** changes: the list is made anew. So it is where more has changed than was noted.
+//! - **An affiliation or the configuration** changes: the list is made anew. So it is where more has changed than was noted,
+//!   and where a lease in it is over (XEP-0060 §12.18).
 //!
 //! So n subscribers who come one by one between n publishes cost n times a piece of the list (see [`Deliveries`]), not n lists.
 //! A session that ends may leave its delivery behind, which reaches nobody, since a session's name is never used again; once
 //! such may be a quarter of the list, it is made anew.
+//!
+//! An address hears of an event once, whatever it is subscribed by (§6.1.6). Where its subscriptions ask for different things the
+//! one message is cut by what they ask: those that come at once and those of a digest, those for the shows in which all of them
+//! hear and those for the shows in which some do.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
+use smallvec::SmallVec;
+
 use crate::{
     address::{BareJid, Jid},
-    item::{AccessModel, Affiliation, NodeSubscription, SubscriptionState},
+    item::{
+        AccessModel, Affiliation, NodeSubscription, Shows, SubscriptionOptions, SubscriptionState,
+        SubscriptionType,
+    },
     mailbox::SubscriptionTag,
-    node::{Filter, NodeId},
+    node::NodeId,
     service::{Deliveries, Delivery, Directory, Recipient},
+    time::Timestamp,
 };
 
 use super::{
@@ -35,6 +46,20 @@ use super::{
 const CHANGES_MIN: usize = 32;
 /// Deliveries to sessions that are over which are never worth making a list anew.
 const STALE_MIN: usize = 32;
+
+/// Different tags without identifiers that are shared by all who have the same.
+const SHARED_TAGS_MAX: usize = 16;
+
+/// What an event is about (`pubsub#subscription_type`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum About {
+    /// The node's items.
+    Items,
+    /// That there is such a node.
+    Tree,
+    /// What both kinds of subscribers want to know: a new configuration, the node's end.
+    Both,
+}
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -49,6 +74,8 @@ pub(super) struct Audience {
     changed: Vec<Jid>,
     /// At most so many of the deliveries are to sessions that are over.
     stale: usize,
+    /// When the first lease in it ends.
+    until: Option<Timestamp>,
 }
 
 impl Audience {
@@ -86,6 +113,9 @@ impl Audience {
         let Some(list) = &mut self.list else {
             return false;
         };
+        if interest.is_over(self.until) {
+            return false;
+        }
         let mut changed: BTreeSet<Jid> = self.changed.drain(..).collect();
         if self.seen != interest.generation() {
             let most = CHANGES_MIN.max(list.len() / 8);
@@ -101,10 +131,12 @@ impl Audience {
             let Some(to) = directory.recipient(jid) else {
                 continue;
             };
-            match node.heard_by(jid, name, interest) {
-                Some(through) => list.put(through.delivery(to)),
-                None => list.remove(to),
-            }
+            let heard = node.heard_by(jid, name, interest);
+            let mut deliveries = SmallVec::new();
+            divide(&heard, to, &mut Tags::default(), &mut deliveries);
+            list.replace(to, deliveries);
+            let ends = heard.iter().filter_map(Heard::ends);
+            self.until = self.until.into_iter().chain(ends).min();
         }
         self.stale <= STALE_MIN.max(list.len() / 4)
     }
@@ -122,7 +154,7 @@ impl Node {
         let mut audience = std::mem::take(&mut self.audience);
         if !audience.update(self, name, interest, directory) {
             *built += 1;
-            audience = self.resolve(name, interest, directory);
+            audience = self.resolve(name, About::Items, interest, directory);
         }
         let list = audience.list.clone().unwrap_or_default();
         self.audience = audience;
@@ -136,24 +168,43 @@ impl Node {
         interest: &Interest,
         directory: &dyn Directory,
     ) -> Arc<[BareJid]> {
-        let heard = self.heard(name, interest);
+        let heard = self.heard(name, About::Items, interest);
         let bare = heard.keys().filter(|jid| jid.is_bare());
         let bare = bare.map(|jid| jid.bare());
         bare.filter(|jid| directory.is_account(jid)).collect()
     }
 
+    /// Who hears of what happens to the node itself: rare, and so never kept.
+    pub(super) fn witnesses(
+        &self,
+        name: &NodeId,
+        about: About,
+        interest: &Interest,
+        directory: &mut dyn Directory,
+    ) -> Deliveries {
+        self.resolve(name, about, interest, directory)
+            .list
+            .unwrap_or_default()
+    }
+
     fn resolve(
         &self,
         name: &NodeId,
+        about: About,
         interest: &Interest,
         directory: &mut dyn Directory,
     ) -> Audience {
         let mut list = Vec::new();
-        for (jid, through) in self.heard(name, interest) {
-            let to = directory.recipient(jid);
-            list.extend(to.map(|to| through.delivery(to)));
+        let mut tags = Tags::default();
+        let mut until = None;
+        for (jid, heard) in self.heard(name, about, interest) {
+            let ends = heard.iter().filter_map(Heard::ends);
+            until = until.into_iter().chain(ends).min();
+            if let Some(to) = directory.recipient(jid) {
+                divide(&heard, to, &mut tags, &mut list);
+            }
         }
-        list.sort_unstable_by_key(|delivery| delivery.to);
+        list.sort_by_key(|delivery| delivery.to);
         let mut filters = 0;
         interest.matching(name.as_str(), &mut |_| filters += 1);
         Audience {
@@ -162,52 +213,51 @@ impl Node {
             filters,
             changed: Vec::new(),
             stale: 0,
+            until,
         }
     }
 
-    /// Every address that hears of it, and through what.
+    /// Every address that hears of it, and by what.
     fn heard<'a>(
         &'a self,
         name: &NodeId,
+        about: About,
         interest: &'a Interest,
-    ) -> BTreeMap<&'a Jid, Through<'a>> {
-        let mut heard: BTreeMap<&Jid, Through<'_>> = BTreeMap::new();
-        for subscription in self.subscriptions() {
-            if hears(subscription) {
-                let through = heard.entry(&subscription.jid).or_default();
-                through.add(subscription);
+    ) -> BTreeMap<&'a Jid, By<'a>> {
+        let mut heard: BTreeMap<&Jid, By<'_>> = BTreeMap::new();
+        for one in self.subscriptions() {
+            if hears(one, about, interest) {
+                let by = heard.entry(&one.jid).or_default();
+                by.push(Heard::of(one, None));
             }
         }
         interest.matching(name.as_str(), &mut |interested| {
-            for (jid, subscription) in &interested.subscriptions {
-                if self.is_open_to(&jid.bare()) {
-                    let through = heard.entry(jid).or_default();
-                    through.add_filter(interested, subscription);
+            for one in interested.subscriptions.iter() {
+                if hears(one, about, interest) && self.is_open_to(&one.jid.bare()) {
+                    let by = heard.entry(&one.jid).or_default();
+                    by.push(Heard::of(one, Some(interested)));
                 }
             }
         });
         heard
     }
 
-    /// The same for one address.
-    fn heard_by<'a>(
-        &'a self,
-        jid: &Jid,
-        name: &NodeId,
-        interest: &'a Interest,
-    ) -> Option<Through<'a>> {
-        let mut heard = Through::default();
-        if let Some(subscription) = self.subscription(jid).filter(|one| hears(one)) {
-            heard.add(subscription);
-        }
+    /// The same of its items for one address.
+    fn heard_by<'a>(&'a self, jid: &'a Jid, name: &NodeId, interest: &'a Interest) -> By<'a> {
+        let own = self
+            .subscriptions_of(jid)
+            .filter(|one| hears(one, About::Items, interest));
+        let mut heard: By<'a> = own.map(|one| Heard::of(one, None)).collect();
         if self.is_open_to(&jid.bare()) {
             interest.matching(name.as_str(), &mut |interested| {
-                if let Some(subscription) = interested.subscriptions.get(jid) {
-                    heard.add_filter(interested, subscription);
-                }
+                let theirs = interested
+                    .subscriptions
+                    .of(jid)
+                    .filter(|one| hears(one, About::Items, interest));
+                heard.extend(theirs.map(|one| Heard::of(one, Some(interested))));
             });
         }
-        (!heard.subids.is_empty()).then_some(heard)
+        heard
     }
 
     /// S15: a filter never reaches a node whose access model is not open, or that takes no subscriptions, unless the account is
@@ -223,45 +273,151 @@ impl Node {
     }
 }
 
-fn hears(subscription: &NodeSubscription) -> bool {
-    subscription.state == SubscriptionState::Subscribed
+/// Whether a subscription hears of this.
+fn hears(subscription: &NodeSubscription, about: About, interest: &Interest) -> bool {
+    if subscription.state != SubscriptionState::Subscribed {
+        return false;
+    }
+    let Some(options) = &subscription.options else {
+        return about != About::Tree;
+    };
+    let fits = match about {
+        About::Items => options.kind == SubscriptionType::Items,
+        About::Tree => options.kind == SubscriptionType::Nodes,
+        About::Both => true,
+    };
+    // §12.18: a lease that is over is over, whether or not it has been cleared away.
+    fits && options.deliver && !interest.is_over(options.expire)
 }
 
-/// Through which subscriptions one address hears of a node.
+/// By what one address hears of the node: nearly always one subscription.
+type By<'a> = SmallVec<[Heard<'a>; 1]>;
+
+/// One subscription by which an address hears of the node.
+#[derive(Clone, Copy)]
+struct Heard<'a> {
+    subid: &'a str,
+    options: Option<&'a SubscriptionOptions>,
+    through: Option<&'a Interested>,
+}
+
+impl<'a> Heard<'a> {
+    fn of(subscription: &'a NodeSubscription, through: Option<&'a Interested>) -> Self {
+        Self {
+            subid: &subscription.subid,
+            options: subscription.options.as_deref(),
+            through,
+        }
+    }
+
+    fn ends(&self) -> Option<Timestamp> {
+        self.options?.expire
+    }
+
+    fn digest(&self) -> Option<u32> {
+        self.options?.digest_millis
+    }
+
+    fn body(&self) -> bool {
+        self.options.is_some_and(|options| options.include_body)
+    }
+
+    fn shows(&self) -> Shows {
+        let shows = self.options.and_then(|options| options.shows);
+        shows.unwrap_or(Shows::ANY)
+    }
+}
+
+/// The delivery of one subscription alone, for what its subscriber is sent outside an audience: the last item.
+pub(super) fn sole(subscription: &NodeSubscription, to: Recipient) -> Delivery {
+    let heard = Heard::of(subscription, None);
+    let body = heard.body();
+    Delivery {
+        to,
+        tag: body.then(|| {
+            Arc::new(SubscriptionTag {
+                body,
+                ..SubscriptionTag::default()
+            })
+        }),
+        shows: heard.shows(),
+    }
+}
+
+/// The deliveries of one address.
+fn divide(group: &[Heard<'_>], to: Recipient, tags: &mut Tags, out: &mut impl Extend<Delivery>) {
+    if let [one] = group {
+        let tag = tags.of(group, &[one]);
+        let shows = one.shows();
+        out.extend([Delivery { to, tag, shows }]);
+        return;
+    }
+    let mut digests: SmallVec<[Option<u32>; 2]> = group.iter().map(Heard::digest).collect();
+    digests.sort_unstable();
+    digests.dedup();
+    for digest in digests {
+        // By which subscriptions is heard in which shows.
+        let mut parts: SmallVec<[(Shows, SmallVec<[&Heard<'_>; 2]>); 2]> = SmallVec::new();
+        for show in Shows::each() {
+            let by: SmallVec<[&Heard<'_>; 2]> = group
+                .iter()
+                .filter(|one| one.digest() == digest && one.shows().covers(show))
+                .collect();
+            let same = |part: &&mut (Shows, SmallVec<[&Heard<'_>; 2]>)| {
+                let subids = part.1.iter().map(|one| one.subid);
+                subids.eq(by.iter().map(|one| one.subid))
+            };
+            match parts.iter_mut().find(same) {
+                _ if by.is_empty() => {}
+                Some((shows, _)) => *shows = shows.and(show),
+                None => parts.push((show, by)),
+            }
+        }
+        for (shows, by) in parts {
+            let tag = tags.of(group, &by);
+            out.extend([Delivery { to, tag, shows }]);
+        }
+    }
+}
+
+/// Tags that are the same for many.
 #[derive(Default)]
-struct Through<'a> {
-    subids: Vec<&'a str>,
-    filter: Option<(&'a Filter, &'a Arc<SubscriptionTag>)>,
+struct Tags {
+    made: Vec<Arc<SubscriptionTag>>,
 }
 
-impl<'a> Through<'a> {
-    fn add(&mut self, subscription: &'a NodeSubscription) {
-        self.subids.push(&subscription.subid);
-    }
-
-    fn add_filter(&mut self, interested: &'a Interested, subscription: &'a NodeSubscription) {
-        self.add(subscription);
-        self.filter
-            .get_or_insert((&interested.filter, &interested.tag));
-    }
-
-    fn delivery(&self, to: Recipient) -> Delivery {
-        Delivery {
-            tag: self.tag(),
-            ..Delivery::plain(to)
-        }
-    }
-
-    /// Nothing to say for one plain subscription; the shared tag for one filter; identifiers where there are several
+impl Tags {
+    /// Nothing to say for one plain subscription; the shared tag for one filter; identifiers where an address has several
     /// (XEP-0060 §12.20).
-    fn tag(&self) -> Option<Arc<SubscriptionTag>> {
-        if self.subids.len() < 2 {
-            return self.filter.map(|(_, tag)| Arc::clone(tag));
+    fn of(&mut self, all: &[Heard<'_>], by: &[&Heard<'_>]) -> Option<Arc<SubscriptionTag>> {
+        let through = by.iter().find_map(|one| one.through);
+        let several = all.len() > 1;
+        // §12.7: one that wants a body has it put to all.
+        let body = by.iter().any(|one| one.body());
+        let digest_millis = by.first().and_then(|one| one.digest());
+        if !several && !body && digest_millis.is_none() {
+            return through.map(|interested| Arc::clone(&interested.tag));
         }
-        Some(Arc::new(SubscriptionTag {
-            subids: self.subids.iter().map(|&subid| subid.into()).collect(),
-            collection: self.filter.map(|(filter, _)| filter.clone()),
+        let tag = SubscriptionTag {
+            subids: match several {
+                true => by.iter().map(|one| one.subid.into()).collect(),
+                false => Vec::new(),
+            },
+            collection: through.map(|interested| interested.filter.clone()),
+            body,
+            digest_millis,
             ..SubscriptionTag::default()
-        }))
+        };
+        if several {
+            return Some(Arc::new(tag));
+        }
+        if let Some(same) = self.made.iter().find(|made| ***made == tag) {
+            return Some(Arc::clone(same));
+        }
+        let tag = Arc::new(tag);
+        if self.made.len() < SHARED_TAGS_MAX {
+            self.made.push(Arc::clone(&tag));
+        }
+        Some(tag)
     }
 }

@@ -179,6 +179,9 @@ impl Pubsub {
     /// Lets a node leave memory. Its subscriptions of full addresses exist nowhere else: they wait for it (S18).
     pub fn unload(&mut self, at: &NodeAddress) {
         if let Some(node) = self.nodes.remove(at) {
+            for one in node.subscriptions().filter(|one| one.options.is_some()) {
+                self.leases.clear(&one.subid);
+            }
             let of_sessions = node.subscriptions().filter(|one| !one.jid.is_bare());
             let of_sessions: Vec<_> = of_sessions.cloned().collect();
             if !of_sessions.is_empty() {

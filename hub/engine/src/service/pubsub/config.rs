@@ -270,9 +270,10 @@ fn access_model(value: Value<'_>) -> Result<AccessModel, Refusal> {
         "roster" => Ok(AccessModel::Roster),
         "whitelist" => Ok(AccessModel::Whitelist),
         // §8.1.2: a model that the service does not have.
+        "authorize" => Ok(AccessModel::Authorize),
         _ => Err(Refusal::new(Reason::NotAcceptable)
             .because(Detail::UnsupportedAccessModel)
-            .say("the access models here are open, presence, roster and whitelist")),
+            .say("the access models here are open, presence, roster, authorize and whitelist")),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     item::{Affiliation, NodeConfig},
     node::{NodeAddress, NodeId},
     refusal::{Detail, Reason, Refusal},
-    service::Decision,
+    service::{Decision, Directory},
     time::Now,
 };
 
@@ -16,6 +16,7 @@ use super::{
     config::{self, Unknown},
     node::Node,
     rights::Rights,
+    tree::born,
 };
 
 impl Pubsub {
@@ -24,6 +25,7 @@ impl Pubsub {
         who: &Asker,
         node: Option<NodeId>,
         fields: &[Field],
+        directory: &mut dyn Directory,
         now: Now,
     ) -> Result<Decision, Refusal> {
         // §8.1.2: without a name the service makes one ("instant node").
@@ -44,6 +46,8 @@ impl Pubsub {
         made.reply = Ok(Reply::Pubsub(Box::new(PubsubReply::Created {
             node: at.node.clone(),
         })));
+        made.notices
+            .extend(born(&at, &draft, &self.interest, directory));
         self.nodes.insert(at, draft);
         Ok(Decision::Change(Box::new(made)))
     }

@@ -11,7 +11,10 @@ use crate::{
     item::NodeSubscription,
     mailbox::SubscriptionTag,
     node::Filter,
+    time::{Now, Timestamp},
 };
+
+use super::subscriptions::Subscriptions;
 
 /// Changes remembered of one filter.
 const RECENT_MAX: usize = 64;
@@ -22,7 +25,7 @@ pub(super) struct Interested {
     pub(super) filter: Filter,
     /// The tag of a notification that reaches its receiver through this filter alone.
     pub(super) tag: Arc<SubscriptionTag>,
-    pub(super) subscriptions: BTreeMap<Jid, NodeSubscription>,
+    pub(super) subscriptions: Subscriptions,
     /// Whose subscriptions changed lately, with the numbers of the changes, in order.
     recent: VecDeque<(u64, Jid)>,
     /// All changes after this one are in `recent`.
@@ -48,6 +51,8 @@ pub(super) struct Interest {
     generation: u64,
     /// What was resolved before this change is stale as a whole.
     valid_from: u64,
+    /// The time by which leases are judged, if it can be believed (S28).
+    now: Option<Timestamp>,
 }
 
 #[derive(Debug, Default)]
@@ -96,13 +101,27 @@ impl Interest {
         (complete && count == filters && changed.len() <= most).then_some(changed)
     }
 
+    /// The time of the entry that is being handled.
+    pub(super) fn set_time(&mut self, now: Now) {
+        self.now = now.wall_trusted.then_some(now.wall);
+    }
+
+    /// Whether a lease is over (XEP-0060 §12.18). Without a clock that can be believed none is.
+    pub(super) fn is_over(&self, ends: Option<Timestamp>) -> bool {
+        matches!((ends, self.now), (Some(ends), Some(now)) if ends <= now)
+    }
+
     /// Number of subscriptions.
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
-    /// Adds or replaces the subscription of its address.
-    pub(super) fn put(&mut self, filter: &Filter, subscription: NodeSubscription) {
+    /// Adds a subscription, or puts it in the place of the same one as it was; returns that.
+    pub(super) fn put(
+        &mut self,
+        filter: &Filter,
+        subscription: NodeSubscription,
+    ) -> Option<NodeSubscription> {
         self.generation += 1;
         let generation = self.generation;
         let mut level = &mut self.root;
@@ -127,16 +146,15 @@ impl Interest {
                     collection: Some(filter.clone()),
                     ..SubscriptionTag::default()
                 }),
-                subscriptions: BTreeMap::new(),
+                subscriptions: Subscriptions::default(),
                 recent: VecDeque::new(),
                 complete_after: generation,
             })
         });
         interested.note(generation, subscription.jid.clone());
-        let before = interested
-            .subscriptions
-            .insert(subscription.jid.clone(), subscription);
+        let before = interested.subscriptions.put(subscription);
         self.len += usize::from(before.is_none());
+        before
     }
 
     /// The subscriptions of exactly this filter.
@@ -152,28 +170,47 @@ impl Interest {
         level.here.as_deref()
     }
 
-    /// Removes the subscription of an address.
-    pub(super) fn remove(&mut self, filter: &Filter, jid: &Jid) -> Option<NodeSubscription> {
+    /// Removes a subscription.
+    pub(super) fn remove(
+        &mut self,
+        filter: &Filter,
+        jid: &Jid,
+        subid: &str,
+    ) -> Option<NodeSubscription> {
         let levels: Vec<&str> = filter.levels().collect();
-        let removed = self.root.remove(&levels, jid, self.generation + 1)?;
+        let removed = self.root.remove(&levels, jid, subid, self.generation + 1)?;
         self.generation += 1;
         self.len -= 1;
         Some(removed)
     }
 
+    /// Removes all subscriptions of an address to one filter.
+    pub(super) fn remove_all(&mut self, filter: &Filter, jid: &Jid) -> Vec<NodeSubscription> {
+        let there = self.get(filter);
+        let subids = there.map_or(Vec::new(), |interested| {
+            let theirs = interested.subscriptions.of(jid);
+            theirs.map(|one| one.subid.clone()).collect()
+        });
+        let removed = subids.iter();
+        removed
+            .filter_map(|subid| self.remove(filter, jid, subid))
+            .collect()
+    }
+
     /// Removes every subscription of an account, full addresses included.
-    pub(super) fn remove_account(&mut self, account: &BareJid) {
+    pub(super) fn remove_account(&mut self, account: &BareJid) -> Vec<NodeSubscription> {
         let mut theirs = Vec::new();
         self.each(&mut |interested| {
-            for jid in interested.subscriptions.keys() {
-                if jid.bare() == *account {
-                    theirs.push((interested.filter.clone(), jid.clone()));
+            for one in interested.subscriptions.iter() {
+                if one.jid.bare() == *account {
+                    theirs.push((interested.filter.clone(), one.clone()));
                 }
             }
         });
-        for (filter, jid) in theirs {
-            self.remove(&filter, &jid);
-        }
+        theirs
+            .into_iter()
+            .filter_map(|(filter, one)| self.remove(&filter, &one.jid, &one.subid))
+            .collect()
     }
 
     /// Visits all filters, in a fixed order.
@@ -227,13 +264,19 @@ impl Level {
     }
 
     /// Removes a subscription, and the levels that held nothing else.
-    fn remove(&mut self, names: &[&str], jid: &Jid, change: u64) -> Option<NodeSubscription> {
+    fn remove(
+        &mut self,
+        names: &[&str],
+        jid: &Jid,
+        subid: &str,
+        change: u64,
+    ) -> Option<NodeSubscription> {
         let place = match names.split_first() {
             None => &mut self.here,
             Some((&"#", _)) => &mut self.rest,
             Some((&"+", below)) => {
                 let level = self.plus.as_deref_mut()?;
-                let removed = level.remove(below, jid, change);
+                let removed = level.remove(below, jid, subid, change);
                 if level.is_empty() {
                     self.plus = None;
                 }
@@ -241,7 +284,7 @@ impl Level {
             }
             Some((name, below)) => {
                 let level = self.named.get_mut(*name)?;
-                let removed = level.remove(below, jid, change);
+                let removed = level.remove(below, jid, subid, change);
                 if level.is_empty() {
                     self.named.remove(*name);
                 }
@@ -249,7 +292,7 @@ impl Level {
             }
         };
         let interested = place.as_deref_mut()?;
-        let removed = interested.subscriptions.remove(jid);
+        let removed = interested.subscriptions.remove(jid, subid);
         if interested.subscriptions.is_empty() {
             *place = None;
         } else {

@@ -7,14 +7,16 @@ use crate::{
     command::{Field, PubsubReply},
     effect::StoreOp,
     event::NodeChange,
-    item::{AccessModel, NodeConfig},
+    item::{AccessModel, NodeConfig, SubscriptionState},
     node::{NodeAddress, NodeId},
     refusal::{Detail, Reason, Refusal},
     service::{Decision, Directory},
 };
 
 use super::{
-    Asker, Pubsub, answer, change,
+    Asker, Pubsub, answer,
+    audience::About,
+    change,
     config::{self, Unknown},
     node::Last,
     notice,
@@ -93,23 +95,20 @@ impl Pubsub {
             let payload = node.config.deliver_payloads;
             let told =
                 NodeChange::Configured(payload.then(|| Box::new(NodeConfig::clone(&node.config))));
-            let audience = node.audience(
-                &at.node,
-                &self.interest,
-                directory,
-                &mut self.audiences_built,
-            );
-            configured.notices.push(notice(&at, kind, told, audience));
+            let to = node.witnesses(&at.node, About::Both, &self.interest, directory);
+            configured.notices.push(notice(&at, kind, told, to));
         }
         if closed {
             // Whoever is not on the new whitelist has no right to stay (§4.5).
             let leave: Vec<Jid> = node
                 .subscriptions()
-                .filter(|subscription| !may_stay(&at, node, &subscription.jid.bare(), directory))
+                .filter(|one| one.state != SubscriptionState::Pending)
+                .filter(|one| !may_stay(&at, node, &one.jid.bare(), directory))
                 .map(|subscription| subscription.jid.clone())
                 .collect();
             self.end_subscriptions(&at, &leave, directory, &mut configured);
         }
+        self.settle_waiting(&at, directory, &mut configured);
         Ok(Decision::Change(Box::new(configured)))
     }
 
@@ -127,18 +126,14 @@ impl Pubsub {
         let mut deleted = change(vec![StoreOp::RemoveNode { at: at.clone() }]);
         // §8.4.2: all subscribers are told, as the node had it configured.
         if node.config.notify_delete && node.config.deliver_notifications {
-            let audience = node.audience(
-                &at.node,
-                &self.interest,
-                directory,
-                &mut self.audiences_built,
-            );
             let told = NodeChange::Deleted { redirect };
             let kind = node.config.notification_type;
-            deleted.notices.push(notice(&at, kind, told, audience));
+            let to = node.witnesses(&at.node, About::Both, &self.interest, directory);
+            deleted.notices.push(notice(&at, kind, told, to));
         }
         for subscription in node.subscriptions() {
             self.forget_session_at(subscription, &at);
+            self.leases.clear(&subscription.subid);
         }
         self.no_longer_owed(node.forget_raises(|_| true));
         self.remember_absent(at);

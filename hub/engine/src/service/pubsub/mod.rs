@@ -9,6 +9,7 @@
 
 mod acquaintance;
 mod affiliation;
+mod approval;
 mod audience;
 mod cache;
 mod config;
@@ -17,8 +18,10 @@ mod create;
 mod field;
 mod ids;
 mod interest;
+mod lease;
 mod manage;
 mod node;
+mod options;
 mod owed;
 mod publish;
 mod read;
@@ -27,6 +30,8 @@ mod retract;
 mod rights;
 mod subscribe;
 mod subscribers;
+mod subscriptions;
+mod tree;
 
 #[cfg(test)]
 mod tests;
@@ -55,7 +60,8 @@ use crate::{
 };
 
 use self::{
-    acquaintance::ByRoster, cache::Cache, ids::Ids, interest::Interest, node::Node, owed::Owed,
+    acquaintance::ByRoster, cache::Cache, ids::Ids, interest::Interest, lease::Leases, node::Node,
+    owed::Owed,
 };
 
 pub use self::config::{DEFAULT_ITEMS, ENVELOPE_BYTES};
@@ -153,6 +159,13 @@ pub struct Pubsub {
     /// What was found on the way to a decision and is to be carried out before it.
     asides: Vec<Change>,
     by_roster: ByRoster,
+    leases: Leases,
+    /// Owners at whose nodes somebody may wait for approval.
+    asked_of: HashSet<BareJid>,
+    /// Full addresses that wait for approval, which the store does not know.
+    waiting_here: BTreeSet<(NodeAddress, FullJid)>,
+    /// The time of the entry that is being handled.
+    now: Now,
     items_published: u64,
     audiences_built: u64,
 }
@@ -175,6 +188,10 @@ impl Pubsub {
             undo: VecDeque::new(),
             asides: Vec::new(),
             by_roster: ByRoster::default(),
+            leases: Leases::default(),
+            asked_of: HashSet::new(),
+            waiting_here: BTreeSet::new(),
+            now: Now::default(),
             items_published: 0,
             audiences_built: 0,
         }
@@ -200,7 +217,14 @@ impl Pubsub {
         };
         let known = match self.nodes.get(&at) {
             // A new subscriber gets the last item, which a retraction may have made unknown.
-            Some(node) if matches!(request.action, PubsubAction::Subscribe { .. }) => {
+            Some(node)
+                if matches!(
+                    request.action,
+                    PubsubAction::Subscribe { .. }
+                        | PubsubAction::Authorize { .. }
+                        | PubsubAction::SetSubscriptions { .. }
+                ) =>
+            {
                 !node.wants_last() || node.last.is_known()
             }
             Some(_) => true,
@@ -236,6 +260,9 @@ impl Pubsub {
                 for subscription in self.stranded.remove(&at).unwrap_or_default() {
                     node.put_subscription(subscription);
                 }
+                for one in node.subscriptions().filter(|one| one.options.is_some()) {
+                    self.note_lease(&at, one, false);
+                }
                 self.nodes.insert(at, node);
             }
             (None, None) => {
@@ -255,6 +282,7 @@ impl Pubsub {
         directory: &mut dyn Directory,
         now: Now,
     ) -> Decision {
+        self.set_time(now);
         let visitor;
         let who = if request.host == who.host {
             who
@@ -297,7 +325,7 @@ impl Pubsub {
     ) -> Result<Decision, Refusal> {
         use PubsubAction as A;
         match action {
-            A::Create { node, config } => self.create(who, node, &config, now),
+            A::Create { node, config } => self.create(who, node, &config, directory, now),
             A::GetConfig { node } => self.get_config(who, node),
             A::Configure { node, config } => self.configure(who, node, &config, directory),
             A::DefaultConfig => Ok(answer(PubsubReply::Config {
@@ -317,8 +345,23 @@ impl Pubsub {
                 notify,
             } => self.retract(who, node, items, notify, directory),
             A::Subscribe { node, jid, options } => {
-                self.subscribe(who, node, jid, options, directory, now)
+                self.subscribe(who, node, jid, options, directory)
             }
+            A::GetOptions { node, jid, subid } => self.get_options(who, node, jid, subid),
+            A::SetOptions {
+                node,
+                jid,
+                subid,
+                options,
+            } => self.set_options(who, node, jid, subid, &options, directory),
+            A::DefaultOptions { node } => self.default_options(who, node),
+            A::Authorize {
+                node,
+                jid,
+                subid,
+                allow,
+            } => self.authorize(who, node, &jid, subid.as_deref(), allow, directory),
+            A::GetPending { node, execution } => self.get_pending(who, node, execution, directory),
             A::Unsubscribe { node, jid, subid } => {
                 self.unsubscribe(who, node, jid, subid, directory)
             }
@@ -333,7 +376,7 @@ impl Pubsub {
             A::Affiliations { node } => self.own_affiliations(who, node),
             A::NodeSubscriptions { node } => self.node_subscriptions(who, node),
             A::SetSubscriptions { node, changes } => {
-                self.set_subscriptions(who, node, changes, directory, now)
+                self.set_subscriptions(who, node, changes, directory)
             }
             A::NodeAffiliations { node } => self.node_affiliations(who, node),
             A::SetAffiliations { node, changes } => {
@@ -354,6 +397,11 @@ impl Pubsub {
             alarms_owed: self.owed.total(),
             audiences_built: self.audiences_built,
         }
+    }
+
+    fn set_time(&mut self, now: Now) {
+        self.now = now;
+        self.interest.set_time(now);
     }
 
     fn remember_absent(&mut self, at: NodeAddress) {
@@ -380,7 +428,9 @@ fn node_of(action: &PubsubAction) -> Option<&NodeId> {
         A::Create { node, .. }
         | A::Subscriptions { node }
         | A::Affiliations { node }
-        | A::List { node, .. } => node.as_ref(),
+        | A::List { node, .. }
+        | A::DefaultOptions { node }
+        | A::GetPending { node, .. } => node.as_ref(),
         A::DefaultConfig => None,
         A::GetConfig { node }
         | A::Configure { node, .. }
@@ -390,6 +440,9 @@ fn node_of(action: &PubsubAction) -> Option<&NodeId> {
         | A::Retract { node, .. }
         | A::Subscribe { node, .. }
         | A::Unsubscribe { node, .. }
+        | A::GetOptions { node, .. }
+        | A::SetOptions { node, .. }
+        | A::Authorize { node, .. }
         | A::Items { node, .. }
         | A::NodeSubscriptions { node }
         | A::SetSubscriptions { node, .. }

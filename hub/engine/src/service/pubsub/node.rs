@@ -17,7 +17,10 @@ use crate::{
     time::Timestamp,
 };
 
-use super::{acquaintance::goes_by_roster, audience::Audience};
+use super::{
+    acquaintance::goes_by_roster, audience::Audience, interest::Interest,
+    subscriptions::Subscriptions,
+};
 
 /// Raises remembered of a node, to know a repeated one (S11). A device that reconnects repeats its newest few.
 const RAISES_REMEMBERED: usize = 64;
@@ -36,8 +39,7 @@ pub(super) struct Node {
     pub(super) created: Timestamp,
     /// Everybody with an affiliation other than none; in order, so that what follows from it is the same in every run.
     pub(super) affiliations: BTreeMap<BareJid, Affiliation>,
-    /// One subscription an address: subscribing again finds the first (XEP-0060 §6.1.6).
-    subscriptions: BTreeMap<Jid, NodeSubscription>,
+    subscriptions: Subscriptions,
     pub(super) last: Last,
     raised: VecDeque<Raise>,
     pub(super) audience: Audience,
@@ -153,7 +155,7 @@ impl Node {
             affiliations: [(creator.clone(), Affiliation::Owner)].into(),
             creator,
             created,
-            subscriptions: BTreeMap::new(),
+            subscriptions: Subscriptions::default(),
             last: Last::Known(None),
             raised: VecDeque::new(),
             audience: Audience::default(),
@@ -162,13 +164,12 @@ impl Node {
     }
 
     pub(super) fn from_record(record: NodeRecord) -> Self {
-        let key = |subscription: NodeSubscription| (subscription.jid.clone(), subscription);
         Self {
             config: Arc::new(record.config),
             creator: record.creator,
             created: record.created,
             affiliations: record.affiliations.into_iter().collect(),
-            subscriptions: record.subscriptions.into_iter().map(key).collect(),
+            subscriptions: record.subscriptions.into_iter().collect(),
             last: Last::Known(record.last),
             raised: VecDeque::new(),
             audience: Audience::default(),
@@ -209,22 +210,30 @@ impl Node {
             .map(|(jid, _)| jid)
     }
 
+    /// All subscriptions, those of one address together.
     pub(super) fn subscriptions(&self) -> impl Iterator<Item = &NodeSubscription> {
-        self.subscriptions.values()
+        self.subscriptions.iter()
     }
 
-    pub(super) fn subscription(&self, jid: &Jid) -> Option<&NodeSubscription> {
-        self.subscriptions.get(jid)
+    /// Those of one address.
+    pub(super) fn subscriptions_of<'a>(
+        &'a self,
+        jid: &'a Jid,
+    ) -> impl Iterator<Item = &'a NodeSubscription> {
+        self.subscriptions.of(jid)
     }
 
     pub(super) fn put_subscription(&mut self, subscription: NodeSubscription) {
         self.audience.note(&subscription.jid);
-        self.subscriptions
-            .insert(subscription.jid.clone(), subscription);
+        self.subscriptions.put(subscription);
     }
 
-    pub(super) fn remove_subscription(&mut self, jid: &Jid) -> Option<NodeSubscription> {
-        let removed = self.subscriptions.remove(jid)?;
+    pub(super) fn remove_subscription(
+        &mut self,
+        jid: &Jid,
+        subid: &str,
+    ) -> Option<NodeSubscription> {
+        let removed = self.subscriptions.remove(jid, subid)?;
         self.audience.note(jid);
         Some(removed)
     }
@@ -238,11 +247,38 @@ impl Node {
         self.settled = settled;
     }
 
+    /// Takes out all subscriptions of an address.
+    pub(super) fn remove_subscriptions(&mut self, jid: &Jid) -> Vec<NodeSubscription> {
+        let removed = self.subscriptions.remove_all(jid);
+        if !removed.is_empty() {
+            self.audience.note(jid);
+        }
+        removed
+    }
+
     /// Whether an address is subscribed here (`publish_model = subscribers`).
     pub(super) fn is_subscribed(&self, jid: &Jid) -> bool {
-        self.subscriptions
-            .get(jid)
-            .is_some_and(|one| one.state == SubscriptionState::Subscribed)
+        let mut theirs = self.subscriptions.of(jid);
+        theirs.any(|one| one.state == SubscriptionState::Subscribed)
+    }
+
+    /// Whether an account is subscribed by any of its addresses.
+    pub(super) fn is_subscriber(&self, account: &BareJid) -> bool {
+        let mut theirs = self.subscriptions.of_account(account);
+        theirs.any(|one| one.state == SubscriptionState::Subscribed)
+    }
+
+    /// Addresses that are subscribed, and whose leases run.
+    pub(super) fn subscribers(&self, interest: &Interest) -> usize {
+        let is = |one: &&NodeSubscription| {
+            let ends = one.options.as_ref().and_then(|options| options.expire);
+            one.state == SubscriptionState::Subscribed && !interest.is_over(ends)
+        };
+        let mut last = None;
+        let addresses = self.subscriptions.iter().filter(is);
+        addresses
+            .filter(|one| last.replace(&one.jid) != Some(&one.jid))
+            .count()
     }
 
     /// Whether a new subscriber is sent the last item (XEP-0060 §6.1.7).

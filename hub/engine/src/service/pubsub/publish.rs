@@ -26,6 +26,7 @@ use super::{
     node::{Last, Node, Raise},
     notice,
     rights::Rights,
+    tree::born,
 };
 
 impl Pubsub {
@@ -116,6 +117,11 @@ impl Pubsub {
             for account in owed_to.iter() {
                 self.owed.add(account, &who.subject.jid, 1);
             }
+        }
+        if !exists {
+            published
+                .notices
+                .extend(born(&at, node, &self.interest, directory));
         }
         published.notices.extend(told(&at, node, &item, audience));
         if node.config.persist_items {

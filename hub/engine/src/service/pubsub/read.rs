@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     access::{Action, Verdict},
-    address::BareJid,
+    address::{BareJid, Jid},
     command::{PageRequest, PubsubReply, Reply},
     effect::{StoreAnswer, StoreQuery},
     item::{Affiliation, Item, NodeConfig, NodeSubscription, PersonalNode},
@@ -48,11 +48,16 @@ impl Pubsub {
             return Err(Refusal::new(Reason::FeatureNotImplemented)
                 .because(Detail::Unsupported("persistent-items")));
         }
+        // §6.5.9.1
+        let several = |jid: &Jid| node.subscriptions_of(jid).nth(1).is_some();
+        if subid.is_none() && (several(who.subject.jid.as_jid()) || several(who.jid.as_jid())) {
+            return Err(Refusal::new(Reason::BadRequest).because(Detail::SubidRequired));
+        }
         // §6.5.9.2
         if let Some(subid) = subid {
-            let bare = node.subscription(who.subject.jid.as_jid());
-            let known = bare.or_else(|| node.subscription(who.jid.as_jid()));
-            if known.is_none_or(|subscription| subscription.subid != subid) {
+            let addresses = [who.subject.jid.as_jid(), who.jid.as_jid()];
+            let mut theirs = addresses.iter().flat_map(|jid| node.subscriptions_of(jid));
+            if !theirs.any(|one| one.subid == subid) {
                 return Err(Refusal::new(Reason::NotAcceptable).because(Detail::InvalidSubid));
             }
         }
@@ -140,6 +145,7 @@ impl Pubsub {
                 list,
             }));
         }
+        let now = self.now.wall_trusted.then_some(self.now.wall);
         // Those of the session are known to memory alone.
         let of_session: Vec<(NodeId, NodeSubscription)> = self
             .sessions
@@ -162,6 +168,11 @@ impl Pubsub {
             },
             then: Box::new(move |answer| match answer {
                 StoreAnswer::Subscriptions(mut list) => {
+                    // §12.18: a lease that is over is over, even before the store has cleared it away.
+                    list.retain(|(_, one)| {
+                        let ends = one.options.as_ref().and_then(|options| options.expire);
+                        !matches!((ends, now), (Some(ends), Some(now)) if ends <= now)
+                    });
                     list.extend(of_session);
                     Ok(reply(PubsubReply::Subscriptions { node: None, list }))
                 }
@@ -221,17 +232,11 @@ impl Pubsub {
         let (creator, created) = (node.creator.clone(), node.created);
         let owners = node.owners().take(OWNERS_SHOWN_MAX).cloned().collect();
         let publishers = node.publishers().take(OWNERS_SHOWN_MAX).cloned().collect();
-        let of_sessions = node
-            .subscriptions()
-            .filter(|one| !one.jid.is_bare())
-            .count();
+        let subscribers = u32::try_from(node.subscribers(&self.interest)).unwrap_or(u32::MAX);
         Ok(Decision::Read {
             query: StoreQuery::NodeCounts(at),
             then: Box::new(move |answer| match answer {
-                StoreAnswer::Counts {
-                    items,
-                    subscriptions,
-                } => Ok(reply(PubsubReply::NodeInfo {
+                StoreAnswer::Counts { items, .. } => Ok(reply(PubsubReply::NodeInfo {
                     node: id,
                     config,
                     creator,
@@ -239,8 +244,7 @@ impl Pubsub {
                     owners,
                     publishers,
                     items,
-                    subscribers: subscriptions
-                        .saturating_add(u32::try_from(of_sessions).unwrap_or(u32::MAX)),
+                    subscribers,
                 })),
                 other => Err(unexpected(&other)),
             }),

@@ -5,34 +5,32 @@ use crate::{
     address::{BareJid, FullJid, Jid},
     class::ClassRules,
     effect::StoreOp,
-    item::{Affiliation, NodeSubscription, SubscriptionState},
+    item::{Affiliation, NodeSubscription},
     limits::Limits,
-    message::MessageKind,
     node::{Filter, NodeAddress, NodeId},
     service::{Change, Directory},
+    time::Now,
 };
 
-use super::{
-    Pubsub, change,
-    node::Raise,
-    notice,
-    owed::Owed,
-    rights::Rights,
-    subscribe::{Place, alone, filter_address, recipient, told_of},
-};
+use super::{Pubsub, change, node::Raise, owed::Owed, rights::Rights, subscribe::Place};
 
 impl Pubsub {
-    /// Takes what must be known from the start: all filter subscriptions, and how many alarms each account is owed, by
-    /// publisher.
+    /// Takes what must be known from the start: all filter subscriptions, how many alarms each account is owed, by
+    /// publisher, and the owners at whose nodes somebody waits for approval.
     pub fn boot(
         &mut self,
         filters: Vec<(NodeAddress, NodeSubscription)>,
         owed: Vec<(BareJid, BareJid, u32)>,
+        asked: Vec<BareJid>,
         directory: &mut dyn Directory,
+        now: Now,
     ) {
+        self.set_time(now);
+        self.asked_of = asked.into_iter().collect();
         for (at, subscription) in filters {
             if let Ok(filter) = Filter::of(&at.node) {
                 directory.account(&subscription.jid.bare());
+                self.note_lease(&at, &subscription, false);
                 self.interest.put(&filter, subscription);
             }
         }
@@ -47,20 +45,17 @@ impl Pubsub {
         for op in ops {
             match op {
                 StoreOp::PutSubscription { at, subscription } if at.is_filter() => {
-                    if let Ok(filter) = Filter::of(&at.node) {
-                        self.interest.remove(&filter, &subscription.jid);
+                    // As it was before, if it was there.
+                    if !self.restore(at, &subscription.subid)
+                        && let Ok(filter) = Filter::of(&at.node)
+                    {
+                        self.leases.clear(&subscription.subid);
+                        self.interest
+                            .remove(&filter, &subscription.jid, &subscription.subid);
                     }
                 }
                 StoreOp::RemoveSubscription { at, subid } if at.is_filter() => {
-                    let removed = |(place, one): &(NodeAddress, NodeSubscription)| {
-                        place == at && one.subid == *subid
-                    };
-                    if let Some(index) = self.undo.iter().position(removed)
-                        && let Some((_, subscription)) = self.undo.remove(index)
-                        && let Ok(filter) = Filter::of(&at.node)
-                    {
-                        self.interest.put(&filter, subscription);
-                    }
+                    self.restore(at, subid);
                 }
                 StoreOp::PutNode { at, .. }
                 | StoreOp::RemoveNode { at }
@@ -88,6 +83,21 @@ impl Pubsub {
         }
     }
 
+    /// Puts the latest of what a filter subscription was before back; false if nothing is known of that.
+    fn restore(&mut self, at: &NodeAddress, subid: &str) -> bool {
+        let same =
+            |(place, one): &(NodeAddress, NodeSubscription)| place == at && *one.subid == *subid;
+        if let Some(index) = self.undo.iter().rposition(same)
+            && let Some((_, subscription)) = self.undo.remove(index)
+            && let Ok(filter) = Filter::of(&at.node)
+        {
+            self.note_lease(at, &subscription, false);
+            self.interest.put(&filter, subscription);
+            return true;
+        }
+        false
+    }
+
     /// Alarms that `publisher` raised were acknowledged by `account`, or otherwise stopped being owed to it.
     pub fn owed_removed(&mut self, account: &BareJid, publisher: &BareJid, count: u32) {
         self.owed.remove(account, publisher, count);
@@ -107,13 +117,19 @@ impl Pubsub {
     /// S18: the subscriptions of a full address end with its session. They were never stored, and nobody is told.
     pub fn session_ended(&mut self, jid: &FullJid) {
         for at in self.sessions.remove(jid).unwrap_or_default() {
-            if at.is_filter() {
-                if let Ok(filter) = Filter::of(&at.node) {
-                    self.interest.remove(&filter, jid.as_jid());
-                }
-            } else if let Some(node) = self.nodes.get_mut(&at) {
-                node.remove_subscription(jid.as_jid());
+            let ended = if at.is_filter() {
+                let filter = Filter::of(&at.node);
+                filter.map_or(Vec::new(), |filter| {
+                    self.interest.remove_all(&filter, jid.as_jid())
+                })
+            } else {
+                let node = self.nodes.get_mut(&at);
+                node.map_or(Vec::new(), |node| node.remove_subscriptions(jid.as_jid()))
+            };
+            for one in ended {
+                self.leases.clear(&one.subid);
             }
+            self.waiting_here.remove(&(at.clone(), jid.clone()));
             if let Some(stranded) = self.stranded.get_mut(&at) {
                 stranded.retain(|one| one.jid != *jid.as_jid());
                 if stranded.is_empty() {
@@ -145,11 +161,16 @@ impl Pubsub {
             self.nodes.remove(&at);
         }
         self.absent.retain(|at| at.host.as_ref() != Some(account));
-        self.interest.remove_account(account);
+        for one in self.interest.remove_account(account) {
+            self.leases.clear(&one.subid);
+        }
+        self.asked_of.remove(account);
         self.owed.remove_account(account);
         self.undo.retain(|(_, one)| one.jid.bare() != *account);
         for node in self.nodes.values_mut() {
-            node.remove_subscription(account.as_jid());
+            for one in node.remove_subscriptions(account.as_jid()) {
+                self.leases.clear(&one.subid);
+            }
             if node.affiliation(account) != Affiliation::None {
                 node.set_affiliation(account.clone(), Affiliation::None);
             }
@@ -237,8 +258,8 @@ impl Pubsub {
     ) -> Vec<Change> {
         let mut forbidden: Vec<(Filter, NodeSubscription)> = Vec::new();
         self.interest.each(&mut |interested| {
-            for (jid, subscription) in &interested.subscriptions {
-                let may = roles(&jid.bare())
+            for subscription in interested.subscriptions.iter() {
+                let may = roles(&subscription.jid.bare())
                     .is_none_or(|subject| self.rules.on_filter(&subject, &interested.filter));
                 if !may {
                     forbidden.push((interested.filter.clone(), subscription.clone()));
@@ -247,21 +268,8 @@ impl Pubsub {
         });
         let mut changes = Vec::new();
         for (filter, subscription) in forbidden {
-            let Ok(at) = filter_address(&filter) else {
-                continue;
-            };
             let mut ending = change(Vec::new());
-            self.leave(&Place::Filter(filter), &subscription.jid, &mut ending);
-            if let Some(to) = recipient(&subscription.jid, directory) {
-                let ended = NodeSubscription {
-                    state: SubscriptionState::None,
-                    ..subscription
-                };
-                let told = told_of(&ended);
-                ending
-                    .notices
-                    .push(notice(&at, MessageKind::Headline, told, alone(to)));
-            }
+            self.end(&Place::Filter(filter), subscription, directory, &mut ending);
             changes.push(ending);
         }
         changes

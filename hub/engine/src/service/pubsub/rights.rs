@@ -247,7 +247,7 @@ pub(super) fn admits(
             })
         }
         // §6.5.9.3: only subscribers may retrieve items, and an owner made them so.
-        AccessModel::Authorize if node.is_subscribed(account.as_jid()) => Ok(()),
+        AccessModel::Authorize if node.is_subscriber(account) => Ok(()),
         AccessModel::Authorize => {
             Err(Refusal::new(Reason::NotAuthorized).because(Detail::NotSubscribed))
         }

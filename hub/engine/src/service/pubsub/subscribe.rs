@@ -1,4 +1,7 @@
 //! Subscribing and unsubscribing, to nodes, filters and subtrees (XEP-0060 §6.1, §6.2; S15 to S18).
+//!
+//! A name and options say where a subscription belongs, its [`Place`]: at the node, or at a filter over the tree. An address
+//! may have several at one place if they differ in their options (§6.1.6, docs/decisions/0005).
 
 use crate::{
     access::Action,
@@ -6,16 +9,28 @@ use crate::{
     command::{Field, PubsubReply, Reply},
     effect::StoreOp,
     event::NodeChange,
-    item::{NodeSubscription, SubscriptionState},
+    item::{
+        NodeSubscription, SubscriptionDepth, SubscriptionOptions, SubscriptionState,
+        SubscriptionType,
+    },
     node::{Filter, NodeAddress, NodeId},
     refusal::{Detail, Reason, Refusal},
     service::{Change, Decision, Deliveries, Delivery, Directory, Notice, Recipient},
-    time::Now,
 };
 
 use super::{
-    Asker, Pubsub, UNDO_MAX, answer, change, node::Node, notice, publish::told, rights::Rights,
+    Asker, Pubsub, UNDO_MAX, answer,
+    audience::sole,
+    change,
+    node::Node,
+    notice,
+    options::{self, are_same, options_of, stored},
+    publish::told,
+    rights::Rights,
 };
+
+/// Subscriptions that one address may have at one place: each with other options, as there is no other reason for a second.
+const SUBSCRIPTIONS_PER_ADDRESS_MAX: usize = 16;
 
 impl Pubsub {
     pub(super) fn subscribe(
@@ -23,9 +38,8 @@ impl Pubsub {
         who: &Asker,
         id: NodeId,
         jid: Jid,
-        options: Option<Vec<Field>>,
+        fields: Option<Vec<Field>>,
         directory: &mut dyn Directory,
-        now: Now,
     ) -> Result<Decision, Refusal> {
         // §6.1.3.1: only one's own address. A full one lives as long as its session, so there must be one (S18).
         let own = jid.bare() == who.subject.jid;
@@ -35,99 +49,125 @@ impl Pubsub {
         if !own || !alive {
             return Err(Refusal::new(Reason::BadRequest).because(Detail::InvalidJid));
         }
-        let is_subtree = is_subtree(&options.unwrap_or_default())?;
-        if is_subtree && who.host.is_some() {
-            return Err(Refusal::new(Reason::FeatureNotImplemented)
-                .because(Detail::Unsupported("subscription-options"))
-                .say("personal nodes have no tree"));
+        let at = who.at(id.clone());
+        let mut wish = SubscriptionOptions::default();
+        options::apply(&mut wish, fields.as_deref().unwrap_or_default(), self.now)?;
+        let place = Place::of(&at, &wish)?;
+        let state = self.admission(who, &place, &*directory)?;
+        let wish = place.kept(wish);
+        let there = self.subscriptions_at(&place, &jid);
+        // §6.1.3.7
+        if there
+            .iter()
+            .any(|one| one.state == SubscriptionState::Pending)
+        {
+            return Err(Refusal::new(Reason::NotAuthorized).because(Detail::PendingSubscription));
         }
-        if is_subtree && !id.is_filter() {
-            let below = subtree(&id)?;
-            return self.subscribe_filter(who, id, below, jid, now);
-        }
-        if who.at(id.clone()).is_filter() {
-            let filter = Filter::of(&id)
-                .map_err(|error| Refusal::new(Reason::NotAcceptable).say(error.to_string()))?;
-            return self.subscribe_filter(who, id, filter, jid, now);
-        }
-        let rights = Rights::new(&self.rules, who);
-        rights.not_denied(Action::Subscribe, &id)?;
-        let (at, node) = self.existing(who, &id)?;
-        rights.may_subscribe(&id, node, directory)?;
-        if let Some(subscription) = node.subscription(&jid) {
-            // §6.1.6: subscribing again is answered with the subscription that there is.
-            return Ok(answer(subscribed(id, subscription)));
-        }
-        self.room_for_subscription(who)?;
-        let subscription = self.new_subscription(jid, now);
+        let same = match &fields {
+            Some(_) => there.iter().find(|one| are_same(&options_of(one), &wish)),
+            // Whoever says nothing of options wants none in particular: a device subscribes so at each start.
+            None => None,
+        };
+        let any = || {
+            let all = self.places(&at, &jid).into_iter();
+            let mut of_items = all.filter(|(_, one)| {
+                fields.is_none() && options_of(one).kind == SubscriptionType::Items
+            });
+            of_items.next()
+        };
+        let same = same.map(|one| (place.clone(), one.clone())).or_else(any);
         let mut made = change(Vec::new());
-        made.reply = Ok(Reply::Pubsub(Box::new(subscribed(id, &subscription))));
-        self.enter(&at, subscription, directory, &mut made);
+        let asked = fields.is_some();
+        if let Some((place, there)) = same {
+            let renewed = match asked {
+                true => stored(wish),
+                false => there.options.clone(),
+            };
+            if renewed == there.options {
+                // §6.1.6: subscribing again is answered with the subscription that there is.
+                return Ok(answer(place.subscribed(id, &there, asked)));
+            }
+            // §12.18: nothing but the end of its lease is another.
+            let renewed = NodeSubscription {
+                options: renewed,
+                ..there
+            };
+            made.reply = Ok(reply(place.subscribed(id, &renewed, asked)));
+            self.put(&place, renewed, &mut made);
+            return Ok(Decision::Change(Box::new(made)));
+        }
+        self.room_for_subscription(who, there.len())?;
+        let subscription = NodeSubscription {
+            state,
+            options: stored(wish),
+            ..self.new_subscription(jid)
+        };
+        made.reply = Ok(reply(place.subscribed(id, &subscription, asked)));
+        self.enter(&place, subscription, directory, &mut made);
         Ok(Decision::Change(Box::new(made)))
     }
 
-    /// Adds a subscription to a node that exists: memory, store, last item (§6.1.7), owners.
+    /// Whether somebody may subscribe at a place: at once, or only once an owner has approved (§6.1.4).
+    pub(super) fn admission(
+        &self,
+        who: &Asker,
+        place: &Place,
+        directory: &dyn Directory,
+    ) -> Result<SubscriptionState, Refusal> {
+        let at = match place {
+            Place::Node(at) => at,
+            // S15
+            Place::Filter(filter)
+                if who.superuser || self.rules.on_filter(&who.subject, filter) =>
+            {
+                return Ok(SubscriptionState::Subscribed);
+            }
+            Place::Filter(_) => return Err(Reason::Forbidden.into()),
+        };
+        let rights = Rights::new(&self.rules, who);
+        rights.not_denied(Action::Subscribe, &at.node)?;
+        let (_, node) = self.existing(who, &at.node)?;
+        match rights.may_subscribe(&at.node, node, directory) {
+            Ok(()) => Ok(SubscriptionState::Subscribed),
+            // Who is not subscribed may not read, but may ask to be.
+            Err(refusal) if refusal.detail == Some(Detail::NotSubscribed) => {
+                Ok(SubscriptionState::Pending)
+            }
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// A subscription that is new, or newly approved: memory, store, last item (§6.1.7), owners; or the owners' approval is
+    /// asked for.
     pub(super) fn enter(
         &mut self,
-        at: &NodeAddress,
+        place: &Place,
         subscription: NodeSubscription,
         directory: &mut dyn Directory,
         made: &mut Change,
     ) {
-        self.remember_session_at(&subscription, at);
-        let Some(node) = self.nodes.get_mut(at) else {
+        self.put(place, subscription.clone(), made);
+        let Place::Node(at) = place else { return };
+        if subscription.state == SubscriptionState::Pending {
+            self.ask_owners(at, &subscription, directory, made);
+            return;
+        }
+        let Some(node) = self.nodes.get(at) else {
             return;
         };
-        if subscription.jid.is_bare() {
-            made.ops.push(StoreOp::PutSubscription {
-                at: at.clone(),
-                subscription: subscription.clone(),
-            });
-        }
         made.notices
             .extend(to_owners(node, at, &subscription, directory));
-        let last = node.last.item().filter(|_| node.wants_last());
+        let wants = options_of(&subscription).deliver && node.wants_last();
+        let last = node.last.item().filter(|_| wants);
         let to = recipient(&subscription.jid, directory);
         if let (Some(item), Some(to)) = (last, to) {
-            let late = told(at, node, item, alone(to)).map(|notice| Notice {
+            let to = [sole(&subscription, to)].into();
+            let late = told(at, node, item, to).map(|notice| Notice {
                 delay: Some(item.published),
                 ..notice
             });
             made.notices.extend(late);
         }
-        node.put_subscription(subscription);
-    }
-
-    fn subscribe_filter(
-        &mut self,
-        who: &Asker,
-        asked: NodeId,
-        filter: Filter,
-        jid: Jid,
-        now: Now,
-    ) -> Result<Decision, Refusal> {
-        // S15
-        if !who.superuser && !self.rules.on_filter(&who.subject, &filter) {
-            return Err(Reason::Forbidden.into());
-        }
-        let there = self.interest.get(&filter);
-        if let Some(subscription) = there.and_then(|one| one.subscriptions.get(&jid)) {
-            return Ok(answer(subscribed(asked, subscription)));
-        }
-        self.room_for_subscription(who)?;
-        let at = filter_address(&filter)?;
-        let subscription = self.new_subscription(jid, now);
-        let mut made = change(Vec::new());
-        made.reply = Ok(Reply::Pubsub(Box::new(subscribed(asked, &subscription))));
-        if subscription.jid.is_bare() {
-            made.ops.push(StoreOp::PutSubscription {
-                at: at.clone(),
-                subscription: subscription.clone(),
-            });
-        }
-        self.remember_session_at(&subscription, &at);
-        self.interest.put(&filter, subscription);
-        Ok(Decision::Change(Box::new(made)))
     }
 
     pub(super) fn unsubscribe(
@@ -138,110 +178,172 @@ impl Pubsub {
         subid: Option<Box<str>>,
         directory: &mut dyn Directory,
     ) -> Result<Decision, Refusal> {
-        // §6.2.3.3
-        if jid.bare() != who.subject.jid && !who.superuser {
-            return Err(Reason::Forbidden.into());
-        }
-        let places = self.places(&who.at(id.clone()), &jid);
-        if places.is_empty() {
-            // §6.2.3.4 before §6.2.3.2; a filter needs no node.
-            if !who.at(id.clone()).is_filter() {
-                Rights::new(&self.rules, who).may_know(&id)?;
-                self.existing(who, &id)?;
-            }
-            return Err(Refusal::new(Reason::UnexpectedRequest).because(Detail::NotSubscribed));
-        }
-        let (place, subscription) = match (&subid, places.as_slice()) {
-            (None, [one]) => one.clone(),
-            // §6.2.3.1
-            (None, _) => {
-                return Err(Refusal::new(Reason::BadRequest).because(Detail::SubidRequired));
-            }
-            // §6.2.3.5
-            (Some(subid), places) => places
-                .iter()
-                .find(|(_, subscription)| subscription.subid == *subid)
-                .cloned()
-                .ok_or(Refusal::new(Reason::NotAcceptable).because(Detail::InvalidSubid))?,
-        };
+        let (place, subscription) = self.meant(who, &id, &jid, subid.as_deref())?;
         let mut left = change(Vec::new());
-        self.leave(&place, &subscription.jid, &mut left);
-        if let Place::Node(at) = &place
-            && let Some(node) = self.nodes.get(at)
-        {
-            let ended = NodeSubscription {
-                state: SubscriptionState::None,
-                ..subscription
-            };
-            left.notices.extend(to_owners(node, at, &ended, directory));
-        }
+        self.leave(&place, &subscription, &mut left);
+        self.tell_owners_of_end(&place, subscription, directory, &mut left);
         Ok(Decision::Change(Box::new(left)))
     }
 
-    /// Where an address is subscribed under a name: the node itself, the filter, or the subtree.
-    pub(super) fn places(&self, at: &NodeAddress, jid: &Jid) -> Vec<(Place, NodeSubscription)> {
-        let mut places = Vec::new();
-        let filter = if at.is_filter() {
-            Filter::of(&at.node).ok()
-        } else {
-            let exact = self.nodes.get(at).and_then(|node| node.subscription(jid));
-            places.extend(exact.map(|one| (Place::Node(at.clone()), one.clone())));
-            // Personal nodes have no tree.
-            at.host.is_none().then(|| subtree(&at.node).ok()).flatten()
-        };
-        if let Some(filter) = filter {
-            let there = self.interest.get(&filter);
-            let there = there.and_then(|one| one.subscriptions.get(jid));
-            places.extend(there.map(|one| (Place::Filter(filter.clone()), one.clone())));
+    /// The one subscription that a request means (§6.2.3, §6.3.4).
+    pub(super) fn meant(
+        &self,
+        who: &Asker,
+        id: &NodeId,
+        jid: &Jid,
+        subid: Option<&str>,
+    ) -> Result<(Place, NodeSubscription), Refusal> {
+        // §6.2.3.3, §6.3.4.1
+        if jid.bare() != who.subject.jid && !who.superuser {
+            return Err(Reason::Forbidden.into());
         }
-        places
+        let at = who.at(id.clone());
+        let places = self.places(&at, jid);
+        if places.is_empty() {
+            // §6.2.3.4 before §6.2.3.2, §6.3.4.7 before §6.3.4.2; a filter needs no node.
+            if !at.is_filter() {
+                Rights::new(&self.rules, who).may_know(id)?;
+                self.existing(who, id)?;
+            }
+            return Err(Refusal::new(Reason::UnexpectedRequest).because(Detail::NotSubscribed));
+        }
+        match (subid, places.as_slice()) {
+            (None, [one]) => Ok(one.clone()),
+            // §6.2.3.1, §6.3.4.4
+            (None, _) => Err(Refusal::new(Reason::BadRequest).because(Detail::SubidRequired)),
+            // §6.2.3.5, §6.3.4.5
+            (Some(subid), places) => places
+                .iter()
+                .find(|(_, subscription)| *subscription.subid == *subid)
+                .cloned()
+                .ok_or(Refusal::new(Reason::NotAcceptable).because(Detail::InvalidSubid)),
+        }
+    }
+
+    /// What an address is subscribed by under a name: at the node itself, at the filter, for the subtree, for the children.
+    /// A lease that is over is none.
+    pub(super) fn places(&self, at: &NodeAddress, jid: &Jid) -> Vec<(Place, NodeSubscription)> {
+        let mut places = vec![Place::Node(at.clone())];
+        if at.host.is_none() {
+            let below = |tail| Filter::parse(&format!("{}/{tail}", at.node)).ok();
+            let own = at.is_filter().then(|| Filter::of(&at.node).ok()).flatten();
+            let filters = [own, below("#"), below("+").filter(|_| !at.is_filter())];
+            places.extend(filters.into_iter().flatten().map(Place::Filter));
+        }
+        let children = below_alone(at);
+        let mut found = Vec::new();
+        for place in places {
+            let of_nodes_alone = matches!((&place, &children), (Place::Filter(one), Some(children)) if one == children);
+            for one in self.subscriptions_at(&place, jid) {
+                // `a/+` is what `a` is subscribed to for its children, not for items two names away.
+                if !of_nodes_alone || options_of(&one).kind == SubscriptionType::Nodes {
+                    found.push((place.clone(), one));
+                }
+            }
+        }
+        found
+    }
+
+    /// What an address is subscribed by at one place.
+    pub(super) fn subscriptions_at(&self, place: &Place, jid: &Jid) -> Vec<NodeSubscription> {
+        let runs = |one: &&NodeSubscription| {
+            let ends = one.options.as_ref().and_then(|options| options.expire);
+            !self.interest.is_over(ends)
+        };
+        match place {
+            Place::Node(at) => {
+                let node = self.nodes.get(at).into_iter();
+                let theirs = node.flat_map(|node| node.subscriptions_of(jid));
+                theirs.filter(runs).cloned().collect()
+            }
+            Place::Filter(filter) => {
+                let interested = self.interest.get(filter).into_iter();
+                let theirs = interested.flat_map(|one| one.subscriptions.of(jid));
+                theirs.filter(runs).cloned().collect()
+            }
+        }
+    }
+
+    /// Adds a subscription or puts it in the place of itself as it was, in memory and in the store.
+    pub(super) fn put(&mut self, place: &Place, subscription: NodeSubscription, made: &mut Change) {
+        let Ok(at) = place.address() else { return };
+        if subscription.jid.is_bare() {
+            made.ops.push(StoreOp::PutSubscription {
+                at: at.clone(),
+                subscription: subscription.clone(),
+            });
+        }
+        self.remember_session_at(&subscription, &at);
+        self.note_lease(&at, &subscription, true);
+        match place {
+            Place::Node(at) => {
+                if let Some(node) = self.nodes.get_mut(at) {
+                    node.put_subscription(subscription);
+                }
+            }
+            Place::Filter(filter) => {
+                if let Some(before) = self.interest.put(filter, subscription) {
+                    self.remember_undo(at, before);
+                }
+            }
+        }
     }
 
     /// Ends one subscription, in memory and in the store.
-    pub(super) fn leave(&mut self, place: &Place, jid: &Jid, left: &mut Change) {
-        let (at, removed) = match place {
+    pub(super) fn leave(
+        &mut self,
+        place: &Place,
+        subscription: &NodeSubscription,
+        left: &mut Change,
+    ) {
+        let Ok(at) = place.address() else { return };
+        let NodeSubscription { jid, subid, .. } = subscription;
+        let removed = match place {
             Place::Node(at) => {
                 let node = self.nodes.get_mut(at);
-                (
-                    at.clone(),
-                    node.and_then(|node| node.remove_subscription(jid)),
-                )
+                node.and_then(|node| node.remove_subscription(jid, subid))
             }
-            Place::Filter(filter) => match filter_address(filter) {
-                Ok(at) => (at, self.interest.remove(filter, jid)),
-                Err(_) => return,
-            },
+            Place::Filter(filter) => self.interest.remove(filter, jid, subid),
         };
         let Some(removed) = removed else { return };
-        self.forget_session_at(&removed, &at);
+        self.leases.clear(subid);
+        if self.subscriptions_at(place, jid).is_empty() {
+            self.forget_session_at(&removed, &at);
+        }
         if removed.jid.is_bare() {
             left.ops.push(StoreOp::RemoveSubscription {
                 at: at.clone(),
                 subid: removed.subid.clone(),
             });
             if matches!(place, Place::Filter(_)) {
-                if self.undo.len() >= UNDO_MAX {
-                    self.undo.pop_front();
-                }
-                self.undo.push_back((at, removed));
+                self.remember_undo(at, removed);
             }
         }
     }
 
-    pub(super) fn new_subscription(&mut self, jid: Jid, now: Now) -> NodeSubscription {
+    fn remember_undo(&mut self, at: NodeAddress, before: NodeSubscription) {
+        if self.undo.len() >= UNDO_MAX {
+            self.undo.pop_front();
+        }
+        self.undo.push_back((at, before));
+    }
+
+    pub(super) fn new_subscription(&mut self, jid: Jid) -> NodeSubscription {
         NodeSubscription {
             jid,
-            subid: self.ids.make(now).into(),
+            subid: self.ids.make(self.now).into(),
             state: SubscriptionState::Subscribed,
             options: None,
         }
     }
 
     /// §6.1.3.9
-    fn room_for_subscription(&self, who: &Asker) -> Result<(), Refusal> {
+    fn room_for_subscription(&self, who: &Asker, at_place: usize) -> Result<(), Refusal> {
         let stored = usize::try_from(who.counts.subscriptions).unwrap_or(usize::MAX);
         let of_session = self.sessions.get(&who.jid).map_or(0, |places| places.len());
-        if stored.saturating_add(of_session) >= self.limits.subscriptions_per_account {
+        if stored.saturating_add(of_session) >= self.limits.subscriptions_per_account
+            || at_place >= SUBSCRIPTIONS_PER_ADDRESS_MAX
+        {
             return Err(Refusal::new(Reason::PolicyViolation).because(Detail::TooManySubscriptions));
         }
         Ok(())
@@ -261,6 +363,27 @@ impl Pubsub {
             if places.is_empty() {
                 self.sessions.remove(&full);
             }
+            self.waiting_here.remove(&(at.clone(), full));
+        }
+    }
+
+    /// `pubsub#notify_sub` at the end of a subscription.
+    pub(super) fn tell_owners_of_end(
+        &self,
+        place: &Place,
+        subscription: NodeSubscription,
+        directory: &mut dyn Directory,
+        left: &mut Change,
+    ) {
+        if let Place::Node(at) = place
+            && let Some(node) = self.nodes.get(at)
+            && subscription.state != SubscriptionState::Pending
+        {
+            let ended = NodeSubscription {
+                state: SubscriptionState::None,
+                ..subscription
+            };
+            left.notices.extend(to_owners(node, at, &ended, directory));
         }
     }
 }
@@ -272,50 +395,85 @@ pub(super) enum Place {
     Filter(Filter),
 }
 
-/// The address under which a filter's subscriptions are stored.
-pub(super) fn filter_address(filter: &Filter) -> Result<NodeAddress, Refusal> {
-    NodeId::parse(filter.as_str())
-        .map(NodeAddress::of_service)
-        .map_err(|error| Refusal::new(Reason::NotAcceptable).say(error.to_string()))
-}
-
-/// S17: a node and all below it.
-fn subtree(id: &NodeId) -> Result<Filter, Refusal> {
-    Filter::parse(&format!("{id}/#"))
-        .map_err(|error| Refusal::new(Reason::NotAcceptable).say(error.to_string()))
-}
-
-/// Whether subscription options ask for a subtree (S17). Anything else that is not the default is refused.
-fn is_subtree(options: &[Field]) -> Result<bool, Refusal> {
-    let mut all = false;
-    for field in options {
-        let value = field.values.first().map_or("", |value| value);
-        let fits = match &*field.var {
-            "FORM_TYPE" => true,
-            "pubsub#subscription_type" => value == "items",
-            "pubsub#subscription_depth" => {
-                all = value == "all";
-                all || value == "1"
-            }
-            "pubsub#deliver" => matches!(value, "1" | "true"),
-            "pubsub#digest" => matches!(value, "0" | "false"),
-            _ => false,
-        };
-        if !fits {
+impl Place {
+    /// Where a subscription of this name with these options belongs (S16, S17). Of items: the node itself, or with all
+    /// below it; of nodes: those below it, all or one level of them. A filter names its own levels.
+    pub(super) fn of(at: &NodeAddress, options: &SubscriptionOptions) -> Result<Self, Refusal> {
+        let all = options.depth == SubscriptionDepth::All;
+        let of_nodes = options.kind == SubscriptionType::Nodes;
+        let filter = at.is_filter();
+        if !filter && !all && !of_nodes {
+            return Ok(Self::Node(at.clone()));
+        }
+        if at.host.is_some() {
+            // Personal nodes have no tree.
             return Err(Refusal::new(Reason::FeatureNotImplemented)
-                .because(Detail::Unsupported("subscription-options")));
+                .because(Detail::Unsupported("collections")));
+        }
+        let name = at.node.as_str();
+        let text = match () {
+            () if all && !name.ends_with('#') => format!("{name}/#"),
+            () if filter => name.to_owned(),
+            () => format!("{name}/+"),
+        };
+        Filter::parse(&text)
+            .map(Self::Filter)
+            .map_err(|error| Refusal::new(Reason::NotAcceptable).say(error.to_string()))
+    }
+
+    /// The address under which its subscriptions are stored.
+    pub(super) fn address(&self) -> Result<NodeAddress, Refusal> {
+        match self {
+            Self::Node(at) => Ok(at.clone()),
+            Self::Filter(filter) => NodeId::parse(filter.as_str())
+                .map(NodeAddress::of_service)
+                .map_err(|error| Refusal::new(Reason::NotAcceptable).say(error.to_string())),
         }
     }
-    Ok(all)
+
+    /// Options as they are kept here: a filter says the depth, which is the same however it was asked for.
+    pub(super) fn kept(&self, options: SubscriptionOptions) -> SubscriptionOptions {
+        match self {
+            Self::Node(_) => options,
+            Self::Filter(_) => SubscriptionOptions {
+                depth: SubscriptionDepth::One,
+                ..options
+            },
+        }
+    }
+
+    /// Options of a subscription that is kept here, as they are seen under a name.
+    pub(super) fn seen(&self, id: &NodeId, subscription: &NodeSubscription) -> SubscriptionOptions {
+        let mut options = options_of(subscription);
+        if let Self::Filter(filter) = self
+            && filter.as_str() != id.as_str()
+            && filter.as_str().ends_with("/#")
+        {
+            options.depth = SubscriptionDepth::All;
+        }
+        options
+    }
+
+    /// The answer to whoever subscribed; with the options that hold, if there was a word of options (§6.3.7).
+    fn subscribed(&self, id: NodeId, subscription: &NodeSubscription, asked: bool) -> PubsubReply {
+        PubsubReply::Subscribed {
+            jid: subscription.jid.clone(),
+            subid: subscription.subid.clone(),
+            state: subscription.state,
+            options: asked.then(|| Box::new(self.seen(&id, subscription))),
+            node: id,
+        }
+    }
 }
 
-fn subscribed(node: NodeId, subscription: &NodeSubscription) -> PubsubReply {
-    PubsubReply::Subscribed {
-        node,
-        jid: subscription.jid.clone(),
-        subid: subscription.subid.clone(),
-        state: subscription.state,
-    }
+/// The filter of the children of a node, which is nobody's filter unless it is of nodes.
+fn below_alone(at: &NodeAddress) -> Option<Filter> {
+    let text = (!at.is_filter()).then(|| format!("{}/+", at.node))?;
+    Filter::parse(&text).ok()
+}
+
+fn reply(reply: PubsubReply) -> Reply {
+    Reply::Pubsub(Box::new(reply))
 }
 
 pub(super) fn recipient(jid: &Jid, directory: &mut dyn Directory) -> Option<Recipient> {
@@ -324,6 +482,14 @@ pub(super) fn recipient(jid: &Jid, directory: &mut dyn Directory) -> Option<Reci
 
 pub(super) fn alone(to: Recipient) -> Deliveries {
     [Delivery::plain(to)].into()
+}
+
+/// All owners of a node.
+pub(super) fn owners(node: &Node, directory: &mut dyn Directory) -> Deliveries {
+    let accounts = node.owners();
+    accounts
+        .map(|owner| Delivery::plain(Recipient::Account(directory.account(owner))))
+        .collect()
 }
 
 /// `pubsub#notify_sub`: owners hear of subscriptions that come, change and go.
@@ -336,22 +502,17 @@ fn to_owners(
     if !node.config.notify_sub || !node.config.deliver_notifications {
         return None;
     }
-    let owners = node
-        .owners()
-        .map(|owner| Delivery::plain(Recipient::Account(directory.account(owner))));
-    let to: Deliveries = owners.collect();
-    Some(notice(
-        at,
-        node.config.notification_type,
-        told_of(subscription),
-        to,
-    ))
+    let to = owners(node, directory);
+    let kind = node.config.notification_type;
+    Some(notice(at, kind, told_of(subscription), to))
 }
 
+/// §12.19
 pub(super) fn told_of(subscription: &NodeSubscription) -> NodeChange {
     NodeChange::Subscription {
         jid: subscription.jid.clone(),
         state: subscription.state,
         subid: Some(subscription.subid.clone()),
+        expiry: None,
     }
 }

@@ -11,6 +11,7 @@ use crate::{
 };
 
 use super::{
+    approval::write_request,
     form::write_config,
     reply::{affiliation_name, subscription_name},
 };
@@ -24,6 +25,10 @@ pub fn render_event(event: &NodeEvent) -> Bytes {
     };
     let mut out = Vec::with_capacity(ENVELOPE + event.at.node.as_str().len() + payload);
     let mut w = Writer::new(&mut out);
+    if let NodeChange::Requested { jid, subid } = &event.change {
+        write_request(&event.at.node, jid, subid, &mut w);
+        return out.into();
+    }
     // §8.9.4 alone has it in the namespace of requests.
     let (root, namespace) = match event.change {
         NodeChange::Affiliation { .. } => ("pubsub", ns::PUBSUB),
@@ -38,21 +43,25 @@ pub fn render_event(event: &NodeEvent) -> Bytes {
 fn write_change(event: &NodeEvent, w: &mut Writer<'_>) {
     let node = event.at.node.as_str();
     match &event.change {
-        NodeChange::Published { item, payload } => {
+        NodeChange::Published { .. } | NodeChange::Retracted(_) => {
             w.open("items").attr("node", node);
-            w.open("item").attr("id", item.id.as_str());
-            if let Some(content) = item.payload.as_ref().filter(|_| *payload) {
-                w.raw(&content.bytes);
-            }
-            w.close("item").close("items");
+            write_items(&event.change, w);
+            w.close("items");
         }
-        NodeChange::Retracted(ids) => {
+        // A digest is the same as one after the other, in one message (§16.4.2 `pubsub#digest`).
+        NodeChange::Digest(changes) => {
             w.open("items").attr("node", node);
-            for id in ids {
-                w.open("retract").attr("id", id.as_str()).close("retract");
+            for change in changes {
+                write_items(change, w);
             }
             w.close("items");
         }
+        // XEP-0248 §3.1.2
+        NodeChange::Created => {
+            w.open("create").attr("node", node).close("create");
+        }
+        // It is no event of the node but a form, and rendered as one.
+        NodeChange::Requested { .. } => {}
         NodeChange::Purged => {
             w.open("purge").attr("node", node).close("purge");
         }
@@ -78,8 +87,15 @@ fn write_change(event: &NodeEvent, w: &mut Writer<'_>) {
                 .close("affiliation");
             w.close("affiliations");
         }
-        NodeChange::Subscription { jid, state, subid } => {
+        NodeChange::Subscription {
+            jid,
+            state,
+            subid,
+            expiry,
+        } => {
+            let expiry = expiry.map(|at| at.to_string());
             w.open("subscription")
+                .attr_opt("expiry", expiry.as_deref())
                 .attr("node", node)
                 .attr("jid", jid.as_str())
                 .attr_opt("subid", subid.as_deref())
@@ -89,12 +105,31 @@ fn write_change(event: &NodeEvent, w: &mut Writer<'_>) {
     }
 }
 
+/// The children of `<items/>`.
+fn write_items(change: &NodeChange, w: &mut Writer<'_>) {
+    match change {
+        NodeChange::Published { item, payload } => {
+            w.open("item").attr("id", item.id.as_str());
+            if let Some(content) = item.payload.as_ref().filter(|_| *payload) {
+                w.raw(&content.bytes);
+            }
+            w.close("item");
+        }
+        NodeChange::Retracted(ids) => {
+            for id in ids {
+                w.open("retract").attr("id", id.as_str()).close("retract");
+            }
+        }
+        _ => {}
+    }
+}
+
 /// The headers of one delivery: through which subscriptions it came, if that must be said (§12.20, S17).
 pub fn render_headers(tag: &SubscriptionTag, change: &NodeChange, out: &mut Vec<u8>) {
     // §12.20: identifiers only with what may differ from subscription to subscription.
     let of_items = matches!(
         change,
-        NodeChange::Published { .. } | NodeChange::Retracted(_)
+        NodeChange::Published { .. } | NodeChange::Retracted(_) | NodeChange::Digest(_)
     );
     let subids = if of_items { &*tag.subids } else { &[] };
     if tag.collection.is_none() && subids.is_empty() {

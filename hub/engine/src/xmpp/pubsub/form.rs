@@ -113,6 +113,7 @@ fn write_rights(config: &NodeConfig, form: &mut FormWriter<'_, '_>) {
             ("open", "Anybody"),
             ("presence", "Who may see an owner's presence"),
             ("roster", "Who is in certain groups of an owner's roster"),
+            ("authorize", "Whom an owner has approved"),
             ("whitelist", "Members only"),
         ],
     );

@@ -3,10 +3,12 @@
 //! Implements: XEP-0060 1.30, its syntax as far as `service::pubsub` has the use cases; XEP-0131 1.2 for the headers
 //! `SubID` and `Collection` (XEP-0060 §12.20, XEP-0248 §6).
 
+mod approval;
 mod body;
 mod event;
 mod features;
 mod form;
+mod options;
 mod reply;
 mod request;
 
@@ -14,6 +16,7 @@ mod request;
 mod tests;
 
 pub use self::{
+    approval::{GET_PENDING, read_approval, write_pending_nodes},
     body::render_body,
     event::{render_event, render_headers},
     features::{FEATURES, Feature, Level, Offer, Place, features_at},

@@ -4,13 +4,16 @@
 
 use crate::{
     command::{PageInfo, PubsubReply},
-    item::{Affiliation, Item, NodeSubscription, SubscriptionState},
+    item::{Affiliation, Item, NodeSubscription, SubscriptionOptions, SubscriptionState},
     node::NodeId,
     refusal::Detail,
     xmpp::{data_form::Purpose, namespace as ns, rsm::write_page, xml::Writer},
 };
 
-use super::form::{About, write_config, write_meta_data};
+use super::{
+    form::{About, write_config, write_meta_data},
+    options::write_options,
+};
 
 /// Writes the child of the IQ result. `as_owner`: the request was in the owner's namespace
 /// ([`wants_owner_reply`](super::wants_owner_reply)). `service` is the address that was asked.
@@ -52,11 +55,43 @@ pub fn render_reply(reply: &PubsubReply, as_owner: bool, service: &str, out: &mu
             jid,
             subid,
             state,
+            options,
         } => {
             w.open("subscription").attr("node", node.as_str());
             w.attr("jid", jid.as_str()).attr("subid", subid);
             w.attr("subscription", subscription_name(*state));
             w.close("subscription");
+            if let Some(options) = options {
+                // §6.3.7
+                w.open("options");
+                write_options(options, Purpose::Result, &mut w);
+                w.close("options");
+            }
+        }
+        PubsubReply::Options {
+            node,
+            jid,
+            subid,
+            options,
+        } => {
+            w.open("options").attr("node", node.as_str());
+            w.attr("jid", jid.as_str());
+            w.attr_opt("subid", subid.as_deref());
+            write_options(options, Purpose::Form, &mut w);
+            w.close("options");
+        }
+        PubsubReply::DefaultOptions { node } => {
+            w.open("default");
+            w.attr_opt("node", node.as_ref().map(NodeId::as_str));
+            write_options(&SubscriptionOptions::default(), Purpose::Result, &mut w);
+            w.close("default");
+        }
+        PubsubReply::SubscriptionsRefused { node, refused } => {
+            w.open("subscriptions").attr("node", node.as_str());
+            for subscription in refused {
+                write_subscription(None, subscription, &mut w);
+            }
+            w.close("subscriptions");
         }
         PubsubReply::Items { node, items, page } => {
             w.open("items").attr("node", node.as_str());
@@ -89,7 +124,10 @@ pub fn render_reply(reply: &PubsubReply, as_owner: bool, service: &str, out: &mu
             }
             w.close("affiliations");
         }
-        PubsubReply::NodeInfo { .. } | PubsubReply::Nodes { .. } | PubsubReply::ItemIds { .. } => {}
+        PubsubReply::NodeInfo { .. }
+        | PubsubReply::Nodes { .. }
+        | PubsubReply::ItemIds { .. }
+        | PubsubReply::Pending { .. } => {}
     }
     w.close("pubsub");
 }
@@ -163,7 +201,11 @@ fn write_subscription(node: Option<&NodeId>, subscription: &NodeSubscription, w:
     w.open("subscription");
     w.attr_opt("node", node.map(NodeId::as_str));
     w.attr("jid", subscription.jid.as_str());
-    w.attr("subid", &subscription.subid);
+    // One that there is not has none (§8.8.2.4).
+    w.attr_opt(
+        "subid",
+        Some(&*subscription.subid).filter(|subid| !subid.is_empty()),
+    );
     w.attr("subscription", subscription_name(subscription.state));
     w.close("subscription");
 }
@@ -199,6 +241,8 @@ pub fn render_detail(detail: Detail, w: &mut Writer<'_>) {
         Detail::SubidRequired => ("subid-required", None),
         Detail::TooManySubscriptions => ("too-many-subscriptions", None),
         Detail::UnsupportedAccessModel => ("unsupported-access-model", None),
+        // Of another specification, and written there.
+        Detail::Command(_) => return,
         Detail::Unsupported(feature) => ("unsupported", Some(feature)),
     };
     w.open(name).attr("xmlns", ns::PUBSUB_ERRORS);

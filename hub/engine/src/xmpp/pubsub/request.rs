@@ -1,7 +1,6 @@
 //! Requests to the service, read from XML.
 //!
-//! Implements: XEP-0060 1.30 §5.6, §5.7, §6.1, §6.2, §6.5, §7.1, §7.2, §8.1 to §8.5, §8.8, §8.9. Subscription options
-//! (§6.3, §6.4) are refused as unsupported.
+//! Implements: XEP-0060 1.30 §5.6, §5.7, §6.1 to §6.5, §7.1, §7.2, §8.1 to §8.5, §8.8, §8.9.
 
 use crate::{
     address::{BareJid, Jid},
@@ -32,8 +31,24 @@ pub fn parse_pubsub(kind: IqKind, pubsub: Element<'_>) -> Result<PubsubAction, R
         (true, "publish") => publish(pubsub, what),
         (true, "retract") => retract(what),
         (true, "subscribe") => subscribe(pubsub, what),
-        // Options first and on their own, or after a subscription: neither is offered (§6.3.4.6, §6.4.3.2).
-        (_, "options") => Err(unsupported("subscription-options")),
+        // §6.3.7: options come after the subscription.
+        (true, "options") if pubsub.child("subscribe", ns::PUBSUB).is_some() => {
+            Err(bad().say("the options of a subscription follow it"))
+        }
+        (true, "options") => {
+            let form = what.child("x", ns::DATA_FORM).ok_or_else(bad)?;
+            Ok(PubsubAction::SetOptions {
+                node: required_node(what)?,
+                jid: subscriber(what)?,
+                subid: subid(what),
+                options: Submitted::read(form)?.fields_of(ns::PUBSUB_SUBSCRIBE_OPTIONS)?,
+            })
+        }
+        (false, "options") => Ok(PubsubAction::GetOptions {
+            node: required_node(what)?,
+            jid: subscriber(what)?,
+            subid: subid(what),
+        }),
         (true, "unsubscribe") => Ok(PubsubAction::Unsubscribe {
             node: required_node(what)?,
             jid: subscriber(what)?,
@@ -46,7 +61,9 @@ pub fn parse_pubsub(kind: IqKind, pubsub: Element<'_>) -> Result<PubsubAction, R
         (false, "affiliations") => Ok(PubsubAction::Affiliations {
             node: optional_node(what)?,
         }),
-        (false, "default") => Err(unsupported("retrieve-default-sub")),
+        (false, "default") => Ok(PubsubAction::DefaultOptions {
+            node: optional_node(what)?,
+        }),
         _ => Err(bad()),
     }
 }
@@ -58,6 +75,7 @@ pub fn wants_owner_reply(action: &PubsubAction) -> bool {
         PubsubAction::GetConfig { .. }
             | PubsubAction::DefaultConfig
             | PubsubAction::NodeSubscriptions { .. }
+            | PubsubAction::SetSubscriptions { .. }
             | PubsubAction::NodeAffiliations { .. }
     )
 }
@@ -182,6 +200,12 @@ fn retract(what: Element<'_>) -> Result<PubsubAction, Refusal> {
 
 fn subscribe(pubsub: Element<'_>, what: Element<'_>) -> Result<PubsubAction, Refusal> {
     let options = match pubsub.child("options", ns::PUBSUB) {
+        // §6.3.7: whose they are is said once.
+        Some(options) if options.attr("node").is_some() || options.attr("jid").is_some() => {
+            return Err(
+                bad().say("the subscription names the node and the address, its options do not")
+            );
+        }
         Some(options) => form_in(options, ns::PUBSUB_SUBSCRIBE_OPTIONS)?,
         None => None,
     };

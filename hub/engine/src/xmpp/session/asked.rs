@@ -38,10 +38,14 @@ pub(in crate::xmpp) enum Asked {
     Pubsub,
     /// The same, in the owner's namespace.
     PubsubOwner,
+    /// A step of a command of the pubsub service.
+    PubsubCommand,
+    /// What an owner answered in a message: only an error comes back.
+    Approval,
 }
 
 impl Asked {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::Nothing,
         Self::SignIn,
         Self::Register,
@@ -54,6 +58,8 @@ impl Asked {
         Self::HubItems,
         Self::Pubsub,
         Self::PubsubOwner,
+        Self::PubsubCommand,
+        Self::Approval,
     ];
 
     /// The kind that a token carries.

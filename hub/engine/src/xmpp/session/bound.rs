@@ -23,6 +23,7 @@ use crate::{
 use super::{
     asked::{Asked, ask},
     registration::bad_password,
+    service,
     shared::Surroundings,
 };
 
@@ -163,7 +164,7 @@ impl Bound {
     }
 
     fn on_message(
-        &self,
+        &mut self,
         stanza: &Stanza<'_>,
         to: Option<Jid>,
         around: &mut Surroundings,
@@ -171,7 +172,16 @@ impl Bound {
     ) -> Result<(), Refusal> {
         match self.target(to.as_ref(), around) {
             // RFC 6120 §10.5.2 leaves a message to the domain to the server: nobody here reads any.
-            Target::Hub | Target::Service => Err(Reason::ServiceUnavailable.into()),
+            Target::Hub => Err(Reason::ServiceUnavailable.into()),
+            // XEP-0060 §8.6: but for owners' answers. What comes back as an error is not answered.
+            Target::Service if stanza.is_answer() => Ok(()),
+            Target::Service => {
+                if let Some(answer) = service::read_message(stanza.element)? {
+                    let command = Command::Pubsub(Box::new(answer));
+                    self.ask(Asked::Approval, stanza, to, command, around, out);
+                }
+                Ok(())
+            }
             Target::Account | Target::Other => {
                 // RFC 6120 §10.3.1: without `to` it is for the sender's own account.
                 let to = to.unwrap_or_else(|| self.jid.bare().into());

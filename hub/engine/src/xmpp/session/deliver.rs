@@ -7,7 +7,7 @@
 
 use crate::{
     address::Jid,
-    command::{Answer, Reply},
+    command::{Answer, PubsubReply, Reply},
     event::{Event, What},
     mailbox::{Addressed, SubscriptionTag},
     message::Iq,
@@ -121,16 +121,30 @@ pub(in crate::xmpp) fn write_answer(
 ) {
     // Without a `to` the question was to the asker's own account.
     let own = to.split_once('/').map_or(to, |(bare, _)| bare);
+    let asker = to;
     let to = Some(to);
     let reply = match result {
         Ok(reply) => reply,
+        Err(refusal) if asked == Asked::Approval => {
+            let id = Some(id).filter(|id| !id.is_empty());
+            return write_error(StanzaName::Message, id, from, to, refusal, out);
+        }
         Err(refusal) => {
             return write_error(StanzaName::Iq, Some(id), from, to, refusal, out);
         }
     };
+    if asked == Asked::Approval {
+        return;
+    }
+    if let Reply::Pubsub(reply) = reply
+        && matches!(**reply, PubsubReply::SubscriptionsRefused { .. })
+    {
+        return service::write_partly_refused(reply, asked, id, from, asker, out);
+    }
     let mut w = Writer::new(out);
     open_result(&mut w, id, from, to);
     match (asked, reply) {
+        (Asked::PubsubCommand, Reply::Pubsub(reply)) => service::write_step(reply, &mut w),
         (
             Asked::Roster,
             Reply::Roster {

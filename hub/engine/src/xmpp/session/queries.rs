@@ -67,7 +67,7 @@ impl Bound {
         match target {
             Target::Account => self.query_account(request, around, out),
             Target::Hub => self.query_hub(request, around, now, out),
-            Target::Service => self.query_service(request, around, out),
+            Target::Service => self.query_service(request, around, now, out),
             Target::Other => self.query_other(request, around, out),
         }
     }
@@ -222,6 +222,7 @@ impl Bound {
         &mut self,
         request: Request<'_, '_>,
         around: &mut Surroundings,
+        now: Now,
         out: &mut Output,
     ) -> Result<(), Refusal> {
         let shared = &around.shared;
@@ -238,6 +239,28 @@ impl Bound {
             }
             (ns::DISCO_INFO, "query") if request.no_node().is_ok() => {
                 self.result(&request, out, service::write_info);
+            }
+            (ns::DISCO_INFO | ns::DISCO_ITEMS, "query")
+                if request.kind == IqKind::Get && service::is_of_commands(request.child) =>
+            {
+                let jid = shared.service.as_str();
+                self.result(&request, out, |w| {
+                    service::write_commands(request.child, jid, w)
+                });
+            }
+            (ns::COMMANDS, "command") => {
+                request.only(IqKind::Set)?;
+                let unique = self.next_id();
+                match service::read_step(request.child, &unique, now)? {
+                    Ok(step) => {
+                        let command = Command::Pubsub(Box::new(step));
+                        let asked = Asked::PubsubCommand;
+                        self.ask(asked, request.stanza, request.to, command, around, out);
+                    }
+                    Err(execution) => self.result(&request, out, |w| {
+                        service::write_canceled(&execution, w);
+                    }),
+                }
             }
             _ => {
                 let (asked, pubsub) = service::read(request.child, request.kind, None)?;

@@ -7,16 +7,17 @@ use bytes::Bytes;
 use crate::{
     address::BareJid,
     command::{PubsubAction, PubsubReply, PubsubRequest},
-    event::{Event, NodeEvent},
+    event::{Event, NodeChange, NodeEvent},
     mailbox::SubscriptionTag,
     message::IqKind,
     node::NodeId,
-    refusal::{Reason, Refusal},
-    time::Timestamp,
+    refusal::{CommandFault, Reason, Refusal},
+    time::{Now, Timestamp},
     xmpp::{
+        command::{self, Action, Status},
         disco,
         message::{write_delay, write_kind},
-        namespace as ns, pubsub, rsm,
+        namespace as ns, pubsub, rsm, stanza_error,
         xml::{Element, Writer, escape_attr_into},
     },
 };
@@ -28,7 +29,13 @@ pub(in crate::xmpp) fn write_info(w: &mut Writer<'_>) {
     let (category, kind) = pubsub::IDENTITY;
     w.open("query").attr("xmlns", ns::DISCO_INFO);
     disco::write_identity(category, kind, None, w);
-    for feature in [ns::DISCO_INFO, ns::DISCO_ITEMS, ns::PING, ns::VERSION] {
+    for feature in [
+        ns::COMMANDS,
+        ns::DISCO_INFO,
+        ns::DISCO_ITEMS,
+        ns::PING,
+        ns::VERSION,
+    ] {
         disco::write_feature(feature, w);
     }
     for feature in pubsub::features_at(pubsub::Place::Service) {
@@ -66,6 +73,110 @@ pub(in crate::xmpp) fn read(
         Asked::Pubsub
     };
     Ok((asked, PubsubRequest { host, action }))
+}
+
+/// The commands of the service.
+const COMMANDS: &[(&str, &str)] = &[(pubsub::GET_PENDING, "Subscription requests")];
+
+/// Whether a query of discovery is about the service's commands: their list, or one of them.
+pub(super) fn is_of_commands(query: Element<'_>) -> bool {
+    match query.attr("node") {
+        Some(ns::COMMANDS) => true,
+        Some(node) => {
+            query.namespace() == ns::DISCO_INFO && COMMANDS.iter().any(|(name, _)| *name == node)
+        }
+        None => false,
+    }
+}
+
+/// Writes what there is to know of them.
+pub(super) fn write_commands(query: Element<'_>, service: &str, w: &mut Writer<'_>) {
+    let node = query.attr("node").unwrap_or_default();
+    match query.namespace() {
+        ns::DISCO_ITEMS => command::write_list(service, COMMANDS, w),
+        _ => command::write_info(node, COMMANDS, w),
+    }
+}
+
+/// What a step of a command asks; or that the execution is over, by its own words. `unique` tells a new execution from others.
+pub(super) fn read_step(
+    child: Element<'_>,
+    unique: &str,
+    now: Now,
+) -> Result<Result<PubsubRequest, Box<str>>, Refusal> {
+    let step = command::read(child, now)?;
+    if step.node != pubsub::GET_PENDING {
+        return Err(Reason::ItemNotFound.into());
+    }
+    let execution: Box<str> = match step.execution {
+        Some(execution) => execution.into(),
+        None => command::begin(unique, now),
+    };
+    let bad_payload = || command::fault(CommandFault::BadPayload);
+    let node = match (step.action, step.form) {
+        (Action::Cancel, _) => return Ok(Err(execution)),
+        (Action::Prev, _) => return Err(command::fault(CommandFault::BadAction)),
+        (_, Some(form)) if form.cancelled => return Ok(Err(execution)),
+        (_, Some(form)) => {
+            let fields = form
+                .fields_of(ns::PUBSUB_SUBSCRIBE_AUTHORIZATION)
+                .map_err(|_| bad_payload())?;
+            let field = fields.iter().find(|field| &*field.var == "pubsub#node");
+            let name = field.and_then(|field| field.values.first());
+            let name = name.ok_or_else(|| bad_payload().say("choose a node"))?;
+            Some(NodeId::parse(name).map_err(|_| Refusal::new(Reason::ItemNotFound))?)
+        }
+        // §8.7.4: the form of the first stage comes back.
+        (_, None) if step.execution.is_some() => return Err(bad_payload().say("choose a node")),
+        (_, None) => None,
+    };
+    let action = PubsubAction::GetPending { node, execution };
+    Ok(Ok(PubsubRequest { host: None, action }))
+}
+
+/// Writes the answer to a step.
+pub(super) fn write_step(reply: &PubsubReply, w: &mut Writer<'_>) {
+    let PubsubReply::Pending { execution, nodes } = reply else {
+        return;
+    };
+    let status = match nodes {
+        Some(_) => Status::Executing,
+        None => Status::Completed,
+    };
+    command::write(pubsub::GET_PENDING, execution, status, w, |w| {
+        if let Some(nodes) = nodes {
+            pubsub::write_pending_nodes(nodes, w);
+        }
+    });
+}
+
+/// Writes that an execution was given up.
+pub(super) fn write_canceled(execution: &str, w: &mut Writer<'_>) {
+    command::write(pubsub::GET_PENDING, execution, Status::Canceled, w, |_| {});
+}
+
+/// What a message to the service says. `None`: nothing.
+pub(super) fn read_message(message: Element<'_>) -> Result<Option<PubsubRequest>, Refusal> {
+    let action = pubsub::read_approval(message)?;
+    Ok(action.map(|action| PubsubRequest { host: None, action }))
+}
+
+/// §8.8.2.4: what could not be done comes back beside the error.
+pub(super) fn write_partly_refused(
+    reply: &PubsubReply,
+    asked: Asked,
+    id: &str,
+    from: Option<&str>,
+    to: &str,
+    out: &mut Vec<u8>,
+) {
+    let mut w = Writer::new(out);
+    w.open("iq").attr("type", "error").attr("id", id);
+    w.attr_opt("from", from).attr("to", to).finish_tag();
+    write_reply(reply, asked, from, out);
+    let mut w = Writer::new(out);
+    stanza_error::write(&Reason::NotAcceptable.into(), &mut w);
+    w.close("iq");
 }
 
 /// A node that no name can belong to does not exist.
@@ -122,6 +233,10 @@ fn render_shared(node: &NodeEvent, service: &BareJid) -> Bytes {
     let mut w = Writer::new(&mut head);
     w.open("message").attr("from", from.as_str());
     write_kind(node.kind, &mut w);
+    if let NodeChange::Requested { subid, .. } = &node.change {
+        // §8.6: the answer has the same.
+        w.attr("id", subid);
+    }
     w.raw(&event);
     // `to` comes first, so the name is written by whoever writes that.
     let attributes = &head["<message".len()..];

@@ -47,9 +47,13 @@ fn s9_beyond_the_bound_the_publisher_is_refused() {
     let filters = world.store.filters.clone();
     let others = (0..OWED_ALARMS_PER_ACCOUNT_MAX).map(|n| device(&format!("other{n}")));
     let owed = others.map(|other| (panel.clone(), other.subject.jid, 1));
-    world
-        .pubsub
-        .boot(filters, owed.collect(), &mut world.directory);
+    world.pubsub.boot(
+        filters,
+        owed.collect(),
+        Vec::new(),
+        &mut world.directory,
+        crate::time::Now::default(),
+    );
     let reply = world.publish(&device("dev7"), "free/fall/dev7", "1");
     refused(reply, Reason::ResourceConstraint, None);
     let other = device("other0").subject.jid;

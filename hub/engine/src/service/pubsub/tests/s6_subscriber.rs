@@ -161,21 +161,6 @@ mod s6_1_subscribe {
         let reply = world.subscribe(&device("dev7"), "free/none", "dev7@localhost");
         refused(reply, Reason::ItemNotFound, None);
     }
-
-    #[test]
-    fn options_other_than_a_subtree_are_unsupported() {
-        let (mut world, dev7) = (with_node(&[]), device("dev7"));
-        let action = PubsubAction::Subscribe {
-            node: node("free/a"),
-            jid: Jid::parse("dev7@localhost").unwrap(),
-            options: Some(fields(&[("digest", "1")])),
-        };
-        refused(
-            world.ask(&dev7, action),
-            Reason::FeatureNotImplemented,
-            Detail::Unsupported("subscription-options"),
-        );
-    }
 }
 
 mod s6_2_unsubscribe {

@@ -12,7 +12,7 @@ use crate::{
     },
     effect::{AccountCounts, StoreAnswer, StoreOp, StoreQuery, Urgency},
     event::{NodeChange, What},
-    item::{Affiliation, Item, NodeRecord, NodeSubscription, PersonalNode},
+    item::{Affiliation, Item, NodeRecord, NodeSubscription, PersonalNode, SubscriptionState},
     limits::Limits,
     mailbox::SubscriptionTag,
     message::MessageKind,
@@ -159,11 +159,7 @@ impl World {
             "what was loaded is not missing"
         );
         self.seconds += 1;
-        let now = Now {
-            mono: Instant::from_secs(self.seconds),
-            wall: Timestamp::from_micros(self.seconds as i64 * 1_000_000),
-            wall_trusted: true,
-        };
+        let now = self.now();
         if !self.directory.online.contains(&who.jid) {
             self.directory.online.push(who.jid.clone());
         }
@@ -204,6 +200,18 @@ impl World {
         }
     }
 
+    pub(super) fn now(&self) -> Now {
+        Now {
+            mono: Instant::from_secs(self.seconds),
+            wall: Timestamp::from_micros(self.seconds as i64 * 1_000_000),
+            wall_trusted: true,
+        }
+    }
+
+    pub(super) fn pass(&mut self, seconds: u64) {
+        self.seconds += seconds;
+    }
+
     /// A change that nobody asked for.
     pub(super) fn carry_out(&mut self, change: Change) {
         for op in &change.ops {
@@ -242,7 +250,15 @@ impl World {
                 NodeChange::Purged => "purge".to_owned(),
                 NodeChange::Deleted { .. } => "delete".to_owned(),
                 NodeChange::Configured(_) => "configuration".to_owned(),
-                NodeChange::Subscription { jid, state, .. } => format!("{jid} {state:?}"),
+                NodeChange::Subscription {
+                    jid, state, expiry, ..
+                } => match expiry {
+                    Some(_) => format!("{jid} {state:?} ends soon"),
+                    None => format!("{jid} {state:?}"),
+                },
+                NodeChange::Requested { jid, .. } => format!("{jid} asks"),
+                NodeChange::Created => "created".to_owned(),
+                NodeChange::Digest(all) => format!("digest of {}", all.len()),
                 NodeChange::Affiliation { jid, affiliation } => {
                     format!("{jid} is {affiliation:?}")
                 }
@@ -267,11 +283,14 @@ impl World {
                 .or_insert(0) += 1;
         }
         let owed = owed.into_iter();
+        let now = self.now();
         self.pubsub.boot(
             self.store.filters.clone(),
             owed.map(|((account, publisher), count)| (account, publisher, count))
                 .collect(),
+            Vec::new(),
             &mut self.directory,
+            now,
         );
     }
 
@@ -357,8 +376,16 @@ impl Store {
                 }
             }
             StoreOp::PutSubscription { at, subscription } => match self.nodes.get_mut(&at) {
-                Some((record, _)) => record.subscriptions.push(subscription),
-                None => self.filters.push((at, subscription)),
+                Some((record, _)) => {
+                    let subid = subscription.subid.clone();
+                    record.subscriptions.retain(|one| one.subid != subid);
+                    record.subscriptions.push(subscription);
+                }
+                None => {
+                    self.filters
+                        .retain(|(_, one)| one.subid != subscription.subid);
+                    self.filters.push((at, subscription));
+                }
             },
             StoreOp::RemoveSubscription { at, subid } => match self.nodes.get_mut(&at) {
                 Some((record, _)) => record.subscriptions.retain(|one| one.subid != subid),
@@ -475,6 +502,21 @@ impl Store {
                 });
                 let filters = self.filters.iter().filter_map(|(at, one)| of(at, one));
                 StoreAnswer::Subscriptions(nodes.chain(filters).collect())
+            }
+            StoreQuery::Pending { owner, .. } => {
+                let owned = self.nodes.iter().filter(|(_, (record, _))| {
+                    let owns = (owner.clone(), Affiliation::Owner);
+                    record.affiliations.contains(&owns)
+                });
+                let mut list = Vec::new();
+                let mut owns = false;
+                for (at, (record, _)) in owned {
+                    owns = true;
+                    let waits = record.subscriptions.iter();
+                    let waits = waits.filter(|one| one.state == SubscriptionState::Pending);
+                    list.extend(waits.map(|one| (at.clone(), one.clone())));
+                }
+                StoreAnswer::Pending { list, owns }
             }
             StoreQuery::AffiliationsOf { account, .. } => {
                 let nodes = self.nodes.iter().filter_map(|(at, (record, _))| {

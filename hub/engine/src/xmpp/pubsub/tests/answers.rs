@@ -64,6 +64,7 @@ mod replies {
             jid: Jid::parse("dev7@localhost").unwrap(),
             subid: "s".into(),
             state: SubscriptionState::Subscribed,
+            options: None,
         };
         assert_eq!(
             reply(&subscribed, false),
@@ -294,6 +295,7 @@ mod notifications {
             jid: Jid::parse("dev7@localhost").unwrap(),
             state: SubscriptionState::None,
             subid: None,
+            expiry: None,
         };
         assert_eq!(
             event(subscription),

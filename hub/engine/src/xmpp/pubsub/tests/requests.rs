@@ -113,16 +113,71 @@ mod s6_requests_of_subscribers {
     }
 
     #[test]
-    fn options_alone_are_unsupported() {
-        for action in [
-            get("<options node='a' jid='dev7@localhost'/>"),
+    fn s6_3_options_are_asked_for_and_set() {
+        const FORM: &str = "<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' type='hidden'>\
+             <value>http://jabber.org/protocol/pubsub#subscribe_options</value></field>\
+             <field var='pubsub#deliver'><value>0</value></field></x>";
+        let jid = Jid::parse("dev7@localhost").unwrap();
+        assert_eq!(
+            get("<options node='a' jid='dev7@localhost' subid='s'/>").unwrap(),
+            PubsubAction::GetOptions {
+                node: node("a"),
+                jid: jid.clone(),
+                subid: Some("s".into()),
+            }
+        );
+        let action = set(&format!(
+            "<options node='a' jid='dev7@localhost'>{FORM}</options>"
+        ));
+        let deliver = Field {
+            var: "pubsub#deliver".into(),
+            values: vec!["0".into()],
+        };
+        assert_eq!(
+            action.unwrap(),
+            PubsubAction::SetOptions {
+                node: node("a"),
+                jid,
+                subid: None,
+                options: vec![deliver],
+            }
+        );
+        refused(
+            get("<options node='a'/>"),
+            Reason::BadRequest,
+            Detail::JidRequired,
+        );
+        refused(
+            get("<options jid='dev7@localhost'/>"),
+            Reason::BadRequest,
+            Detail::NodeidRequired,
+        );
+        refused(
             set("<options node='a' jid='dev7@localhost'/>"),
+            Reason::BadRequest,
+            None,
+        );
+    }
+
+    #[test]
+    fn s6_3_7_options_follow_the_subscription_and_name_nobody() {
+        for wrong in [
+            "<options/><subscribe node='a' jid='dev7@localhost'/>",
+            "<subscribe node='a' jid='dev7@localhost'/><options node='a'/>",
+            "<subscribe node='a' jid='dev7@localhost'/><options jid='dev7@localhost'/>",
         ] {
-            refused(
-                action,
-                Reason::FeatureNotImplemented,
-                Detail::Unsupported("subscription-options"),
-            );
+            refused(set(wrong), Reason::BadRequest, None);
+        }
+    }
+
+    #[test]
+    fn s6_4_default_options_are_of_a_node_or_of_all() {
+        for (xml, of) in [
+            ("<default/>", None),
+            ("<default node='a'/>", Some(node("a"))),
+        ] {
+            let asked = PubsubAction::DefaultOptions { node: of };
+            assert_eq!(get(xml).unwrap(), asked);
         }
     }
 
