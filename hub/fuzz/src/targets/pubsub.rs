@@ -442,6 +442,9 @@ impl Store {
             }
             StoreQuery::NodeCounts(at) => StoreAnswer::Counts { items: items(&at).len() as u32, subscriptions: 0 },
             StoreQuery::SubscriptionsOf { .. } => StoreAnswer::Subscriptions(Vec::new()),
+            // One account has nobody to ask, and nothing that a clock would end.
+            StoreQuery::Pending { .. } => StoreAnswer::Pending { list: Vec::new(), owns: true },
+            StoreQuery::Ended { .. } => StoreAnswer::Ended(Vec::new()),
             StoreQuery::AffiliationsOf { .. } => StoreAnswer::Affiliations(Vec::new()),
             StoreQuery::Offline { after, max, .. } => {
                 let later = self.offline.iter().filter(|(number, ..)| *number > after);
