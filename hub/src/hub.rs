@@ -10,20 +10,21 @@ use std::{
 };
 
 use leveret_engine::{
+    component::Component,
     credentials::KnownPasswords,
     limits::Limits,
     mailbox::MailboxBudget,
     router::{Router, RouterSettings},
-    xmpp::{output::Work, session::XmppShared},
+    xmpp::{component::ComponentShared, output::Work, session::XmppShared},
 };
 use tokio::{runtime::Handle, sync::watch};
 
 use crate::{
     admin,
     clock::Clock,
-    config::{Config, ConfigError},
-    connection::Connection,
-    listener::{Addresses, Admission, Endpoint, Listener},
+    config::{ComponentConfig, Config, ConfigError, SecretError, SecretSource},
+    connection::{Connection, Session},
+    listener::{Addresses, Admission, Endpoint, Listener, ListenerKind},
     secret::{Secret, Seeds, random},
     shard::Shard,
     store::{Database, OpenError, Respond, Store},
@@ -47,6 +48,8 @@ pub enum StartError {
     Store(#[from] OpenError),
     #[error("{0}")]
     Tls(#[from] TlsError),
+    #[error("{0}")]
+    Secret(#[from] SecretError),
     #[error("cannot listen on {address}: {error}")]
     Listen {
         address: SocketAddr,
@@ -146,6 +149,7 @@ pub(crate) struct Core {
     timers: Arc<Timers>,
     tls: Reloadable,
     xmpp: RwLock<Arc<XmppShared>>,
+    components: RwLock<Arc<ComponentShared>>,
     limits: RwLock<Arc<Limits>>,
     /// As in force, for what is renewed while the hub runs.
     config: RwLock<Arc<Config>>,
@@ -192,6 +196,16 @@ impl Core {
         Arc::clone(&self.xmpp.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// What a component's session needs to know; swapped whole on reload.
+    pub(crate) fn components(&self) -> Arc<ComponentShared> {
+        Arc::clone(
+            &self
+                .components
+                .read()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
+    }
+
     pub(crate) fn limits(&self) -> Arc<Limits> {
         Arc::clone(&self.limits.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -219,7 +233,7 @@ impl Core {
             .admit(peer, self.limits().sessions_per_address)
     }
 
-    pub(crate) fn spawn(&self, connection: Connection) {
+    pub(crate) fn spawn<S: Session>(&self, connection: Connection<S>) {
         self.runtime.spawn(connection);
     }
 
@@ -253,11 +267,15 @@ impl Hub {
             what: "no randomness",
             error,
         })?;
+        let components = load_components(&config)?;
+        let xmpp = Arc::new(xmpp_shared(&config, &inner));
+        inner.shard.set_components(components.clone());
         let (stop, _) = watch::channel(false);
         let core = Arc::new(Core {
             timers: Arc::default(),
             tls,
-            xmpp: RwLock::new(Arc::new(xmpp_shared(&config, &inner))),
+            components: RwLock::new(component_shared(&xmpp, components)),
+            xmpp: RwLock::new(xmpp),
             limits: RwLock::new(Arc::new(config.limits.clone())),
             config: RwLock::new(Arc::new(config.clone())),
             domain: config.domain.as_str().into(),
@@ -269,16 +287,17 @@ impl Hub {
             endpoints: OnceLock::new(),
             inner,
         });
-        let plain = config.xmpp.listen.iter().map(|address| (*address, false));
-        let direct = config
-            .xmpp
-            .listen_tls
-            .iter()
-            .map(|address| (*address, true));
-        let listeners = plain
-            .chain(direct)
-            .map(|(address, tls)| {
-                Listener::bind(address, tls).map_err(|error| StartError::Listen { address, error })
+        let all = [
+            (ListenerKind::StartTls, &config.xmpp.listen),
+            (ListenerKind::DirectTls, &config.xmpp.listen_tls),
+            (ListenerKind::Component, &config.components.listen),
+        ];
+        let all = all
+            .into_iter()
+            .flat_map(|(kind, addresses)| addresses.iter().map(move |address| (kind, *address)));
+        let listeners = all
+            .map(|(kind, address)| {
+                Listener::bind(address, kind).map_err(|error| StartError::Listen { address, error })
             })
             .collect::<Result<Vec<_>, _>>()?;
         let control = admin::Server::bind(&config.data_dir)
@@ -323,18 +342,26 @@ impl Hub {
             tracing::error!("reload refused, everything stays as it was: {error}");
             return;
         }
+        let components = match load_components(&config) {
+            Ok(components) => components,
+            Err(error) => {
+                tracing::error!("reload refused, everything stays as it was: {error}");
+                return;
+            }
+        };
         let fixed = |config: &Config| {
             (
                 config.domain.clone(),
                 config.data_dir.clone(),
                 config.xmpp.clone(),
+                config.components.clone(),
                 config.pubsub.clone(),
                 config.storage.clone(),
             )
         };
         if fixed(&config) != fixed(&self.config) {
             tracing::warn!(
-                "domain, data_dir, [xmpp], [pubsub] and [storage] change at the next start"
+                "domain, data_dir, [xmpp], [components], [pubsub] and [storage] change at the next start"
             );
         }
         let running = Config {
@@ -344,6 +371,7 @@ impl Hub {
             roster_groups: config.roster_groups,
             tls: config.tls,
             registration: config.registration,
+            component: config.component,
             ..self.config.clone()
         };
         let limits = running.limits.clone();
@@ -352,12 +380,18 @@ impl Hub {
             limits.mailbox_bytes,
             limits.mailbox_memory,
         );
+        let xmpp = Arc::new(xmpp_shared(&running, &self.core.inner));
+        *self
+            .core
+            .components
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = component_shared(&xmpp, components.clone());
         *self
             .core
             .xmpp
             .write()
-            .unwrap_or_else(PoisonError::into_inner) =
-            Arc::new(xmpp_shared(&running, &self.core.inner));
+            .unwrap_or_else(PoisonError::into_inner) = xmpp;
+        self.core.shard().set_components(components);
         *self
             .core
             .limits
@@ -438,6 +472,35 @@ async fn certificate_renewal(core: Arc<Core>) {
             Err(error) => tracing::error!(%error, "the certificate cannot be renewed"),
         }
     }
+}
+
+/// The components with their secrets. What is odd about them, but no reason not to start, is said.
+fn load_components(config: &Config) -> Result<Vec<Component>, SecretError> {
+    let listen = &config.components.listen;
+    if listen.is_empty() && !config.component.is_empty() {
+        tracing::warn!("no [components] listener is configured: no [[component]] can connect");
+    }
+    for address in listen
+        .iter()
+        .filter(|address| !address.ip().to_canonical().is_loopback())
+    {
+        tracing::warn!(%address, "components connect without TLS: this address must be on a trusted wire");
+    }
+    for component in &config.component {
+        if let SecretSource::File(path) = &component.secret
+            && fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o007 != 0)
+        {
+            tracing::warn!(path = %path.display(), "everybody on this machine can open this secret_file");
+        }
+    }
+    config.component.iter().map(ComponentConfig::load).collect()
+}
+
+fn component_shared(xmpp: &Arc<XmppShared>, components: Vec<Component>) -> Arc<ComponentShared> {
+    Arc::new(ComponentShared {
+        xmpp: Arc::clone(xmpp),
+        components: components.into_iter().map(Arc::new).collect(),
+    })
 }
 
 fn xmpp_shared(config: &Config, inner: &Inner) -> XmppShared {

@@ -8,10 +8,14 @@ use std::{
     time::Duration,
 };
 
+use leveret_engine::xmpp::{component::ComponentSession, session::XmppSession};
 use socket2::{Domain, Socket, Type};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
-use crate::{connection::Connection, hub::Core};
+use crate::{
+    connection::{Connection, Session},
+    hub::Core,
+};
 
 /// Connections that the kernel completes while we are busy.
 const BACKLOG: i32 = 4096;
@@ -23,17 +27,28 @@ const REST: Duration = Duration::from_millis(200);
 pub struct Endpoint {
     /// The address it is bound to.
     pub address: SocketAddr,
-    /// Whether TLS begins with the first byte.
-    pub direct_tls: bool,
+    /// What is spoken there.
+    pub kind: ListenerKind,
+}
+
+/// What a listener speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListenerKind {
+    /// XMPP clients, in the clear until STARTTLS.
+    StartTls,
+    /// XMPP clients, TLS from the first byte.
+    DirectTls,
+    /// External components (XEP-0114), in the clear.
+    Component,
 }
 
 impl Endpoint {
     /// The name in the log and in `status`.
     pub const fn name(&self) -> &'static str {
-        if self.direct_tls {
-            "xmpp (direct TLS)"
-        } else {
-            "xmpp (STARTTLS)"
+        match self.kind {
+            ListenerKind::StartTls => "xmpp (STARTTLS)",
+            ListenerKind::DirectTls => "xmpp (direct TLS)",
+            ListenerKind::Component => "components (plain)",
         }
     }
 }
@@ -46,7 +61,7 @@ pub(crate) struct Listener {
 
 impl Listener {
     /// Binds; the error names the address.
-    pub(crate) fn bind(address: SocketAddr, direct_tls: bool) -> io::Result<Self> {
+    pub(crate) fn bind(address: SocketAddr, kind: ListenerKind) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
         socket.set_reuse_address(true)?;
         // `[::]` means every address of both families, as people expect, whatever the system's default is.
@@ -60,7 +75,7 @@ impl Listener {
         Ok(Self {
             endpoint: Endpoint {
                 address: socket.local_addr()?,
-                direct_tls,
+                kind,
             },
             socket,
         })
@@ -86,13 +101,35 @@ impl Listener {
                 tracing::debug!(%peer, "refused: too many connections from this address");
                 continue;
             };
-            let direct_tls = self.endpoint.direct_tls;
-            match Connection::new(Arc::clone(&core), socket, peer, direct_tls, admission) {
-                Ok(connection) => core.spawn(connection),
-                Err(error) => tracing::debug!(%peer, %error, "connection lost before it began"),
+            let begun = match self.endpoint.kind {
+                ListenerKind::StartTls => {
+                    begin::<XmppSession>(&core, socket, peer, false, admission)
+                }
+                ListenerKind::DirectTls => {
+                    begin::<XmppSession>(&core, socket, peer, true, admission)
+                }
+                ListenerKind::Component => {
+                    begin::<ComponentSession>(&core, socket, peer, false, admission)
+                }
+            };
+            if let Err(error) = begun {
+                tracing::debug!(%peer, %error, "connection lost before it began");
             }
         }
     }
+}
+
+/// Hands an accepted connection to the runtime.
+fn begin<S: Session>(
+    core: &Arc<Core>,
+    socket: TcpStream,
+    peer: IpAddr,
+    direct_tls: bool,
+    admission: Admission,
+) -> io::Result<()> {
+    let connection = Connection::<S>::new(Arc::clone(core), socket, peer, direct_tls, admission)?;
+    core.spawn(connection);
+    Ok(())
 }
 
 /// Counts connections by network address (`sessions_per_address`).

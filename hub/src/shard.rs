@@ -16,6 +16,7 @@ use leveret_engine::{
     access::AccessRules,
     class::ClassRules,
     command::{Command, RouterStatus, SessionId, Token},
+    component::Component,
     effect::{StoreRequest, StoreResponse},
     limits::Limits,
     mailbox::Mailbox,
@@ -141,6 +142,13 @@ impl Shard {
         self.lock()
             .router
             .reload(limits, access, classes, roster_groups, registration, now);
+        self.run();
+    }
+
+    /// Takes the components that there may be (at the start, SIGHUP).
+    pub fn set_components(&self, components: Vec<Component>) {
+        let now = self.clock.now();
+        self.lock().router.set_components(components, now);
         self.run();
     }
 

@@ -83,9 +83,10 @@ pub(super) fn check(
         _ => {}
     }
     let mut taken = HashSet::new();
-    for (key, addresses) in [
-        ("listen", &config.xmpp.listen),
-        ("listen_tls", &config.xmpp.listen_tls),
+    for (section, key, addresses) in [
+        ("xmpp", "listen", &config.xmpp.listen),
+        ("xmpp", "listen_tls", &config.xmpp.listen_tls),
+        ("components", "listen", &config.components.listen),
     ] {
         // Port 0 asks the system for any free port, so two of them do not collide.
         if let Some(twice) = addresses
@@ -93,9 +94,9 @@ pub(super) fn check(
             .find(|a| a.port() != 0 && !taken.insert(**a))
         {
             return blame(
-                &[("xmpp", key), ("xmpp", "listen")],
-                format!("[xmpp] `{key}`: {twice} is listened on twice"),
-                "expected each address once in `listen` and `listen_tls` together",
+                &[(section, key), ("xmpp", "listen")],
+                format!("[{section}] `{key}`: {twice} is listened on twice"),
+                "expected each address once in all `listen` and `listen_tls` together",
             );
         }
     }

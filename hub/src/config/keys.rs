@@ -23,8 +23,12 @@ pub(super) struct Key {
 }
 
 /// The sections in the order of the file, each with what it is about.
-pub(super) const SECTIONS: [(&str, &str); 6] = [
+pub(super) const SECTIONS: [(&str, &str); 7] = [
     ("xmpp", "Where XMPP clients connect."),
+    (
+        "components",
+        "Where external components connect (XEP-0114): gateways and bots with a domain of their own, each with a [[component]].",
+    ),
     (
         "tls",
         "The hub's certificate, and whose certificates it accepts.",
@@ -64,7 +68,7 @@ pub(super) fn top_names() -> Vec<&'static str> {
     names("")
         .into_iter()
         .chain(sections)
-        .chain(["class", "access", "roster_group"])
+        .chain(["class", "access", "roster_group", "component"])
         .collect()
 }
 
@@ -188,6 +192,17 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         show: |config| Some(config.xmpp.require_tls.to_string()),
+    },
+    Key {
+        section: "components",
+        name: "listen",
+        form: Form::Addresses,
+        meaning: "Listeners for external components; none unless given. The protocol knows no TLS, and whoever overhears a handshake can try secrets on it, so keep to loopback, such as [\"127.0.0.1:5347\"], or to a wire that is trusted or has a tunnel of its own.",
+        read: |config, field| {
+            config.components.listen = field.addresses()?;
+            Ok(())
+        },
+        show: |config| Some(listed(&config.components.listen)),
     },
     Key {
         section: "tls",

@@ -4,6 +4,7 @@
 //! `config show` and `docs/configuration.md` all come from that table.
 
 mod check;
+mod components;
 mod error;
 mod form;
 mod groups;
@@ -25,6 +26,7 @@ use leveret_engine::limits::Limits;
 use leveret_engine::roster_group::{RosterGroup, RosterGroups};
 use toml::de::DeValue;
 
+pub use components::{ComponentConfig, SecretError, SecretSource};
 pub use error::{ConfigError, Place};
 pub use rules::{AccessRule, ClassRule};
 
@@ -41,6 +43,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// `[xmpp]`: where XMPP clients connect.
     pub xmpp: XmppConfig,
+    /// `[components]`: where external components connect.
+    pub components: ComponentsConfig,
     /// `[tls]`: the hub's certificate, and whose certificates it accepts.
     pub tls: TlsConfig,
     /// `[pubsub]`: the service that nodes belong to.
@@ -58,6 +62,8 @@ pub struct Config {
     pub access: Vec<AccessRule>,
     /// `[[roster_group]]`: which accounts see which without a handshake, in the order of the file.
     pub roster_groups: Vec<RosterGroup>,
+    /// `[[component]]`: which external components may attach (XEP-0114).
+    pub component: Vec<ComponentConfig>,
 }
 
 /// Where XMPP clients connect. Either list may be empty: then nothing listens.
@@ -69,6 +75,13 @@ pub struct XmppConfig {
     pub listen_tls: Vec<SocketAddr>,
     /// Whether a stream must be encrypted before anybody signs in.
     pub require_tls: bool,
+}
+
+/// Where external components connect (XEP-0114).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ComponentsConfig {
+    /// Plain listeners; none unless given.
+    pub listen: Vec<SocketAddr>,
 }
 
 /// The hub's certificate, and whose certificates it accepts.
@@ -132,13 +145,15 @@ impl Config {
         let document = source.parse()?;
         let mut config = Self::default();
         let mut service_given = false;
-        let (mut access, mut groups) = (None, None);
+        let (mut access, mut groups, mut component) = (None, None, None);
         for (span, key, value) in entries(document.get_ref()) {
             match (key, value.get_ref()) {
                 ("class", _) => config.classes = rules::read_classes(&source, value)?,
                 // Read last: an account's address in a rule is checked against the domain.
                 ("access", _) => access = Some(value),
                 ("roster_group", _) => groups = Some(value),
+                // So is a component's.
+                ("component", _) => component = Some(value),
                 (name, DeValue::Table(section)) if keys::is_section(name) => {
                     let title = format!("[{name}]");
                     for (span, key, value) in entries(section) {
@@ -178,6 +193,10 @@ impl Config {
                 groups: &groups.map(|group| group.name.clone()).collect::<Vec<_>>(),
             };
             config.access = rules::read_access(&source, value, &names)?;
+        }
+        if let Some(value) = component {
+            let (domain, service) = (&config.domain, &config.pubsub.service);
+            config.component = components::read_components(&source, value, domain, service)?;
         }
         check::check(&config, &source, document.get_ref())?;
         Ok(config)
@@ -241,7 +260,14 @@ impl Config {
             self.tls.key.as_mut(),
             self.tls.client_ca.as_mut(),
         ];
-        for path in paths.into_iter().flatten() {
+        let secrets =
+            self.component
+                .iter_mut()
+                .filter_map(|component| match &mut component.secret {
+                    SecretSource::File(path) => Some(path),
+                    SecretSource::Given(_) => None,
+                });
+        for path in paths.into_iter().flatten().chain(secrets) {
             *path = folder.join(&path);
         }
     }
@@ -257,6 +283,7 @@ impl Default for Config {
                 listen_tls: vec![SocketAddr::from(([0_u16; 8], 5223))],
                 require_tls: true,
             },
+            components: ComponentsConfig { listen: Vec::new() },
             tls: TlsConfig {
                 certificate: None,
                 key: None,
@@ -275,6 +302,7 @@ impl Default for Config {
             classes: Vec::new(),
             access: Vec::new(),
             roster_groups: Vec::new(),
+            component: Vec::new(),
         }
     }
 }

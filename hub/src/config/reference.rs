@@ -1,12 +1,13 @@
 //! The configuration as text: `config show`, and the reference of all keys, `docs/configuration.md`.
 
+use super::components::COMPONENT_KEYS;
 use super::groups::{self, GROUP_KEYS};
 use super::keys::{KEYS, Key, SECTIONS};
 use super::rules::{ACCESS_KEYS, CLASS_KEYS, RuleKey};
-use super::{AccessRule, ClassRule, Config};
+use super::{AccessRule, ClassRule, ComponentConfig, Config};
 
 impl Config {
-    /// The effective configuration, defaults filled in, as TOML that loads again as the same configuration.
+    /// The effective configuration, defaults filled in, as TOML that loads again as the same configuration; secrets are left out.
     pub fn to_toml_with_defaults(&self) -> String {
         let mut toml = String::new();
         let sections = SECTIONS.iter().map(|(section, _)| *section);
@@ -24,7 +25,9 @@ impl Config {
         let classes = self.classes.iter().map(ClassRule::to_toml);
         let access = self.access.iter().map(AccessRule::to_toml);
         let groups = self.roster_groups.iter().map(groups::to_toml);
-        for rule in classes.chain(access).chain(groups) {
+        let components = self.component.iter().map(ComponentConfig::to_toml);
+        let rules = classes.chain(access).chain(groups).chain(components);
+        for rule in rules {
             toml.push('\n');
             toml.push_str(&rule);
         }
@@ -47,6 +50,8 @@ impl Config {
         rule_table(&mut page, &ACCESS_KEYS);
         page.push_str(&format!("\n## [[roster_group]]\n\n{GROUP_PREFACE}\n\n"));
         rule_table(&mut page, &GROUP_KEYS);
+        page.push_str(&format!("\n## [[component]]\n\n{COMPONENT_PREFACE}\n\n"));
+        rule_table(&mut page, &COMPONENT_KEYS);
         page
     }
 }
@@ -54,7 +59,7 @@ impl Config {
 const PREFACE: &str = "\
 # Configuration
 
-<!-- Made from hub/src/config/keys.rs and rules.rs: a test compares. To write it anew:
+<!-- Made from hub/src/config/keys.rs, rules.rs and components.rs: a test compares. To write it anew:
      LEVERET_WRITE_DOCS=1 cargo test -p leveret-hub configuration_page -->
 
 One TOML file, named by `leveret --config FILE` or by `LEVERET_CONFIG`. Every key is optional, and without a file all have
@@ -111,6 +116,20 @@ seen_by = [\"group:Night shift\"]
 who = \"group:Night shift\"
 do = [\"publish\"]
 on = \"doors/#\"
+```";
+
+const COMPONENT_PREFACE: &str = "\
+External components: programs beside the hub that speak for a domain of their own, such as gateways to other networks and bots.
+Each has one connection at a time; a second one is refused while the first one answers. SIGHUP takes changes: a component that is
+gone, or has another secret or role, loses its connection.
+
+```toml
+[components]
+listen = [\"127.0.0.1:5347\"]
+
+[[component]]
+domain = \"sensors.localhost\"
+secret_file = \"sensors.secret\"
 ```";
 
 fn keys_of(section: &str) -> impl Iterator<Item = &'static Key> {

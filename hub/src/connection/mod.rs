@@ -10,6 +10,7 @@
 
 mod link;
 mod rate;
+mod session;
 
 use std::{
     cell::RefCell,
@@ -29,14 +30,13 @@ use leveret_engine::{
     time::{Instant, Now},
     xmpp::{
         output::{Action, Output, WorkDone},
-        session::{LinkSecurity, XmppSession},
         xml::Tree,
     },
 };
 use tokio::net::TcpStream;
 
-pub(crate) use self::link::TlsKind;
 use self::{link::Link, rate::Rate};
+pub(crate) use self::{link::TlsKind, session::Session};
 use crate::{hub::Core, listener::Admission, timers::Timer};
 
 /// Bytes read at a time.
@@ -73,10 +73,10 @@ thread_local! {
 type Job = Pin<Box<dyn Future<Output = Option<WorkDone>> + Send>>;
 
 /// One connection from accept to close.
-pub(crate) struct Connection {
+pub(crate) struct Connection<S: Session> {
     core: Arc<Core>,
     link: Link,
-    session: XmppSession,
+    session: S,
     id: Option<SessionId>,
     peer: IpAddr,
     /// What the socket did not take.
@@ -101,7 +101,7 @@ enum Turn {
     Over,
 }
 
-impl Connection {
+impl<S: Session> Connection<S> {
     /// A connection that was just accepted. On direct TLS the handshake is its first business.
     pub(crate) fn new(
         core: Arc<Core>,
@@ -113,9 +113,7 @@ impl Connection {
         // S30: answers are small and somebody waits for each.
         socket.set_nodelay(true)?;
         let now = core.clock().now();
-        let shared = core.xmpp();
-        let seed = core.fresh_seed();
-        let session = XmppSession::new(shared, LinkSecurity::Plain, Some(peer), seed, now);
+        let session = S::begin(&core, peer, now);
         let link = if direct_tls {
             Link::accept(socket, &core.tls(), TlsKind::Direct)
         } else {
@@ -189,7 +187,9 @@ impl Connection {
                     self.session
                         .handle_input(input, &mut scratch.tree, now, &mut scratch.output);
                     let stanzas = scratch.output.commands.len() - commands;
-                    self.rate.spend(count, stanzas, &limits, now.mono);
+                    if S::HAS_RATE {
+                        self.rate.spend(count, stanzas, &limits, now.mono);
+                    }
                     progress = true;
                 }
                 Poll::Ready(Err(_)) => return self.lost(scratch, now),
@@ -395,7 +395,7 @@ impl Connection {
     }
 }
 
-impl Future for Connection {
+impl<S: Session> Future for Connection<S> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -418,7 +418,7 @@ impl Future for Connection {
     }
 }
 
-impl Drop for Connection {
+impl<S: Session> Drop for Connection<S> {
     fn drop(&mut self) {
         // Whatever ended this future, nobody may be left who seems to be here.
         if let Some(id) = self.id {
@@ -430,13 +430,15 @@ impl Drop for Connection {
 
 #[cfg(test)]
 mod tests {
+    use leveret_engine::xmpp::session::XmppSession;
+
     use super::*;
 
     /// S29: what an idle session owns is multiplied by all of them. Growth is allowed, by whoever raises the bound knowingly.
     #[test]
     fn an_idle_connection_is_small() {
         let sizes = [
-            ("Connection", size_of::<Connection>(), 416),
+            ("Connection", size_of::<Connection<XmppSession>>(), 416),
             ("XmppSession", size_of::<XmppSession>(), 192),
             ("Link", size_of::<Link>(), 40),
         ];
