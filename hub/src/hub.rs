@@ -515,6 +515,7 @@ fn xmpp_shared(config: &Config, inner: &Inner) -> XmppShared {
         known_passwords: Arc::clone(&inner.known_passwords),
         software: "Leveret",
         version: env!("CARGO_PKG_VERSION"),
+        contacts: config.contacts.clone(),
         budget: Arc::clone(&inner.budget),
         started: inner.clock.now(),
     }

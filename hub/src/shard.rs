@@ -315,6 +315,7 @@ mod tests {
                 filters: Vec::new(),
                 owed: Default::default(),
                 asked: Vec::new(),
+                blocked: Default::default(),
             });
             shard.stored(vec![StoreResponse::Answered { id, answer }]);
         }

@@ -2,11 +2,14 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use bytes::Bytes;
+
 use crate::{
     account::{Account, Contact, Role},
     address::{BareJid, FullJid, Jid},
     component::Component,
     credentials::Credentials,
+    document::DocumentKey,
     item::{Affiliation, NodeConfig, NodeSubscription, SubscriptionOptions, SubscriptionState},
     message::{Handshake, Iq, Message, Presence, Resource},
     node::{ItemId, NodeId},
@@ -125,7 +128,7 @@ pub enum Command {
         kind: Handshake,
         id: Option<Box<str>>,
         lang: Option<Box<str>>,
-        content: bytes::Bytes,
+        content: Bytes,
     },
     /// Asks for an entity's presence (RFC 6121 §4.3). No answer; what may be seen comes as events.
     Probe { to: Jid, id: Option<Box<str>> },
@@ -157,6 +160,18 @@ pub enum Command {
         account: BareJid,
         page: Option<PageRequest>,
     },
+    /// The account's block list, and from now on its changes (XEP-0191 §3.2). Answer: [`Reply::BlockList`].
+    GetBlockList,
+    /// Blocks addresses (XEP-0191 §3.3). Answer: `Done`, and the push.
+    Block(Vec<Jid>),
+    /// Unblocks these addresses, or all (XEP-0191 §3.4, §3.5). Answer: `Done`, and the push.
+    Unblock(Option<Vec<Jid>>),
+    /// Whether this session gets copies of what others of its account send and get (XEP-0280). Answer: `Done`.
+    SetCarbons(bool),
+    /// A document of an account: its own, or somebody's vCard. Answer: [`Reply::Document`].
+    GetDocument { of: BareJid, key: DocumentKey },
+    /// Keeps documents of the session's own account; those without content are removed. Answer: `Done`.
+    SetDocuments(Vec<(DocumentKey, Option<Bytes>)>),
     /// Sets the account's own keys (XEP-0077 §3.3). Answer: `Done`.
     ChangeCredentials(Box<Credentials>),
     /// Removes the session's own account (XEP-0077 §3.2). Answer: `Done`; then the session ends.
@@ -524,6 +539,13 @@ pub enum Reply {
         resources: Vec<Resource>,
         nodes: Box<PubsubReply>,
     },
+    /// Whom the account has blocked.
+    BlockList(Vec<Jid>),
+    /// A document as it was kept; without content there is none.
+    Document {
+        key: DocumentKey,
+        content: Option<Bytes>,
+    },
     /// From pubsub.
     Pubsub(Box<PubsubReply>),
     /// From administration.
@@ -553,6 +575,10 @@ impl Answer {
                     shared,
                     ..
                 }) => contacts.iter().map(Contact::weight).sum::<usize>() + shared.weight(),
+                Ok(Reply::BlockList(jids)) => jids.iter().map(|jid| jid.as_str().len()).sum(),
+                Ok(Reply::Document { key, content }) => {
+                    key.weight() + content.as_ref().map_or(0, Bytes::len)
+                }
                 Ok(Reply::Pubsub(reply) | Reply::Belongings { nodes: reply, .. }) => match &**reply
                 {
                     PubsubReply::Items { items, .. } => items

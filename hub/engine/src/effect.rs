@@ -5,10 +5,13 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::{
     account::{Account, Contact, LastSeen, Role, Roster},
-    address::BareJid,
+    address::{BareJid, Jid},
     command::{PageInfo, PageRequest},
+    document::DocumentKey,
     item::{Affiliation, Item, NodeConfig, NodeRecord, NodeSubscription, PersonalNode},
     message::Message,
     node::{ItemId, NodeAddress, NodeId},
@@ -46,8 +49,8 @@ pub struct Commit {
 pub enum StoreOp {
     /// Makes or replaces the account's own record; its roster and the rest stay.
     PutAccount(Box<Account>),
-    /// Removes the account with its roster, offline messages, subscriptions, affiliations, owed alarms and personal nodes. Its
-    /// nodes at the service stay unless it was their last owner; then the router deletes them first.
+    /// Removes the account with its roster, offline messages, block list, documents, subscriptions, affiliations, owed alarms
+    /// and personal nodes. Its nodes at the service stay unless it was their last owner; then the router deletes them first.
     RemoveAccount {
         account: BareJid,
     },
@@ -77,6 +80,22 @@ pub enum StoreOp {
     RemoveOffline {
         account: BareJid,
         up_to: u64,
+    },
+    /// Blocks an address for the account (XEP-0191), if there is such an account.
+    PutBlocked {
+        account: BareJid,
+        jid: Jid,
+    },
+    /// Takes one entry out of the account's block list; `None`: all.
+    RemoveBlocked {
+        account: BareJid,
+        jid: Option<Jid>,
+    },
+    /// Keeps a document for the account, if there is such an account; without content it is removed.
+    PutDocument {
+        account: BareJid,
+        key: DocumentKey,
+        content: Option<Bytes>,
     },
     /// Makes or replaces a node's record; items, affiliations and subscriptions stay.
     PutNode {
@@ -141,7 +160,7 @@ pub enum StoreOp {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum StoreQuery {
-    /// Filters with their subscriptions, and what is owed. Asked once, at the start. Answer: `Boot`.
+    /// Filters with their subscriptions, what is owed, and block lists. Asked once, at the start. Answer: `Boot`.
     Boot,
     /// Answer: `Account`.
     Account(BareJid),
@@ -209,6 +228,10 @@ pub enum StoreQuery {
     },
     /// Those of these accounts that exist and are not disabled. Answer: `Roles`.
     RolesOf(Vec<BareJid>),
+    /// A document of an account. Answer: `Document`.
+    Document { account: BareJid, key: DocumentKey },
+    /// Which documents an account keeps, and how many bytes each has. Answer: `DocumentSizes`.
+    DocumentSizes(BareJid),
     /// Accounts in order of address, after one. Answer: `Accounts`.
     Accounts { after: Option<BareJid>, max: u32 },
     /// Answer: `Totals`.
@@ -226,6 +249,8 @@ pub enum StoreAnswer {
         owed: Vec<(BareJid, BareJid, u32)>,
         /// Owners at whose nodes somebody waits for approval.
         asked: Vec<BareJid>,
+        /// Who has blocked whom: few accounts have, and every stanza is held against it (XEP-0191).
+        blocked: Vec<(BareJid, Jid)>,
     },
     /// With it, how many messages and alarms wait, how many nodes it owns and how many subscriptions it has.
     Account(Option<Box<Account>>, AccountCounts),
@@ -257,6 +282,8 @@ pub enum StoreAnswer {
     Affiliations(Vec<(NodeId, Affiliation)>),
     Offline(Vec<(u64, Timestamp, Message)>),
     Owed(Vec<(u64, NodeAddress, Arc<Item>)>),
+    Document(Option<Bytes>),
+    DocumentSizes(Vec<(DocumentKey, u64)>),
     Accounts(Vec<Account>),
     Roles(Vec<(BareJid, Role)>),
     Totals {

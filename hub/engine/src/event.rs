@@ -32,6 +32,10 @@ pub enum What {
     Probe(Probe),
     /// The account's roster changed (RFC 6121 §2.1.6).
     Roster(RosterPush),
+    /// The account's block list changed (XEP-0191 §3.3 to §3.5).
+    BlockList(BlockListPush),
+    /// What another resource of the account has sent or got (XEP-0280).
+    Carbon(Box<Carbon>),
     /// Something happened at a node.
     Node(NodeEvent),
 }
@@ -45,6 +49,34 @@ pub struct RosterPush {
     pub jid: BareJid,
     /// The roster's version after the change.
     pub version: Box<str>,
+}
+
+/// A changed block list, for every resource that asked for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockListPush {
+    /// Whether these are blocked now, or no longer.
+    pub blocked: bool,
+    /// As the account named them; none where all were unblocked.
+    pub jids: Vec<Jid>,
+}
+
+/// Whether a copy is of a message that the account has sent, or of one that it has got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Way {
+    Sent,
+    Received,
+}
+
+/// A copy of a message, for another resource of the account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Carbon {
+    /// Whose resources get it.
+    pub account: BareJid,
+    /// Which way the message went.
+    pub way: Way,
+    /// The message.
+    pub message: Message,
 }
 
 /// Something happened at a node.
@@ -153,7 +185,9 @@ impl Event {
             | What::Iq(_)
             | What::Subscription(_)
             | What::Probe(_)
-            | What::Roster(_) => None,
+            | What::Roster(_)
+            | What::BlockList(_)
+            | What::Carbon(_) => None,
         }
     }
 
@@ -180,10 +214,14 @@ impl Event {
     pub fn weight(&self) -> usize {
         const FIXED: usize = 128;
         let text = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
+        let spoken =
+            |message: &Message| message.content.len() + text(&message.id) + text(&message.lang);
         FIXED
             + match &self.what {
-                What::Message(message) => {
-                    message.content.len() + text(&message.id) + text(&message.lang)
+                What::Message(message) => spoken(message),
+                What::Carbon(carbon) => FIXED + spoken(&carbon.message),
+                What::BlockList(push) => {
+                    push.jids.iter().map(|jid| FIXED + jid.as_str().len()).sum()
                 }
                 What::Iq(iq) => iq.content.len() + iq.id.len() + text(&iq.lang),
                 What::Presence(presence) => {

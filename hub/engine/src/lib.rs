@@ -7,9 +7,11 @@
 pub mod access;
 pub mod account;
 pub mod address;
+pub mod block_list;
 pub mod class;
 pub mod component;
 pub mod credentials;
+pub mod document;
 pub mod item;
 pub mod limits;
 pub mod message;

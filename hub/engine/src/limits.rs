@@ -58,6 +58,12 @@ pub struct Limits {
     pub items_per_node: usize,
     /// Messages kept for one absent account.
     pub offline_messages: usize,
+    /// Entries of one account's block list.
+    pub blocked_per_account: usize,
+    /// Documents of one account: its vCard and its private XML.
+    pub documents_per_account: usize,
+    /// Bytes in all documents of one account.
+    pub document_bytes: usize,
 }
 
 impl Default for Limits {
@@ -81,6 +87,9 @@ impl Default for Limits {
             nodes_per_account: 1_000,
             items_per_node: 10_000,
             offline_messages: 1_000,
+            blocked_per_account: 1_000,
+            documents_per_account: 100,
+            document_bytes: 1_048_576,
         }
     }
 }

@@ -55,6 +55,12 @@ pub struct Hints {
     pub body: bool,
     /// Its only children are chat states (XEP-0085) and thread: never kept.
     pub chat_state_only: bool,
+    /// `<private/>` (XEP-0280 §9) or `<no-copy/>` (XEP-0334 §4.2): no resource but those it is addressed to gets it.
+    pub no_copy: bool,
+    /// It holds what only people who talk send each other (XEP-0280 §6.1): a receipt, chat state or marker, an invitation.
+    pub instant: bool,
+    /// A room's own words (`muc#user`) are in it, and no invitation: it came through a room.
+    pub room: bool,
 }
 
 /// A message.

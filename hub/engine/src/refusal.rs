@@ -84,7 +84,7 @@ impl Reason {
     }
 }
 
-/// What exactly was wrong with a pubsub request: the conditions of `http://jabber.org/protocol/pubsub#errors`.
+/// What exactly was wrong: the conditions of `http://jabber.org/protocol/pubsub#errors`, and [`Blocked`](Self::Blocked).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "each name is the specification's own word")]
 pub enum Detail {
@@ -112,6 +112,8 @@ pub enum Detail {
     UnsupportedAccessModel,
     /// The condition of an ad-hoc command.
     Command(CommandFault),
+    /// The asker has blocked whom it speaks to (XEP-0191 §3.3).
+    Blocked,
     /// The feature by its name in XEP-0060's table of features, without `pubsub#`.
     Unsupported(&'static str),
 }
@@ -132,7 +134,7 @@ pub enum CommandFault {
 pub struct Refusal {
     /// The general reason.
     pub reason: Reason,
-    /// The pubsub condition, where there is one.
+    /// The application's own condition, where there is one.
     pub detail: Option<Detail>,
     /// Words for the person who reads the log of the device, in English.
     pub text: Option<Cow<'static, str>>,
@@ -148,11 +150,27 @@ impl Refusal {
         }
     }
 
-    /// With the pubsub condition.
+    /// With the application's own condition.
     #[must_use]
     pub const fn because(mut self, detail: Detail) -> Self {
         self.detail = Some(detail);
         self
+    }
+
+    /// XEP-0191 §3.3: a stanza to somebody whom the sender has blocked.
+    pub const fn blocked() -> Self {
+        Self::new(Reason::NotAcceptable).because(Detail::Blocked)
+    }
+
+    /// What whoever asked had best do: that of the reason, but where a specification's own condition says otherwise.
+    pub const fn advice(&self) -> &'static str {
+        match (self.reason, self.detail) {
+            // XEP-0060 §6.2.3: waiting does not make somebody a subscriber.
+            (Reason::UnexpectedRequest, Some(_)) => "cancel",
+            // XEP-0191 §3.3, example 7.
+            (_, Some(Detail::Blocked)) => "cancel",
+            (reason, _) => reason.advice(),
+        }
     }
 
     /// With words that help.

@@ -17,6 +17,8 @@ pub(super) enum Form {
     Choice(&'static [&'static str]),
     /// A list of addresses with ports; may be empty.
     Addresses,
+    /// A list of URIs; may be empty.
+    Uris,
     /// A whole number of some unit.
     Count {
         unit: &'static str,
@@ -52,6 +54,10 @@ impl fmt::Display for Form {
             Form::Addresses => write!(
                 f,
                 "a list of addresses with ports, such as [\"127.0.0.1:5222\", \"[::1]:5222\"]"
+            ),
+            Form::Uris => write!(
+                f,
+                "a list of URIs, such as [\"mailto:help@example.org\", \"xmpp:help@example.org\"]"
             ),
             Form::Count {
                 unit,
@@ -124,6 +130,21 @@ pub(super) fn parse_span(text: &str) -> Option<Duration> {
 /// Reads an address with a port. Names are refused: which address a name means is not for a listener to guess.
 pub(super) fn parse_address(text: &str) -> Option<SocketAddr> {
     text.parse().ok()
+}
+
+/// Whether it is an absolute URI: a scheme (RFC 3986 §3.1), a colon, and what follows without spaces, controls and quotes.
+pub(super) fn is_uri(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once(':') else {
+        return false;
+    };
+    let mut letters = scheme.chars();
+    letters
+        .next()
+        .is_some_and(|first| first.is_ascii_alphabetic())
+        && letters.all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+        && !rest.is_empty()
+        && !rest
+            .contains(|c: char| c.is_whitespace() || c.is_control() || "<>\"\\^`{|}".contains(c))
 }
 
 /// The shortest exact text for a number of bytes: `128M`, `1536K`, `10000`.
@@ -234,6 +255,29 @@ mod tests {
                 parse_bytes(render_bytes(bytes).trim_matches('"')),
                 Some(bytes)
             );
+        }
+    }
+
+    #[test]
+    fn a_uri_has_a_scheme_and_no_spaces() {
+        for right in [
+            "mailto:abuse@example.org",
+            "xmpp:admin@example.org?message",
+            "https://example.org/help",
+            "tel:+33-1",
+        ] {
+            assert!(is_uri(right), "{right}");
+        }
+        for wrong in [
+            "abuse@example.org",
+            "mailto:",
+            ":x",
+            "1a:x",
+            "https://a b",
+            "a b:c",
+            "x:<y>",
+        ] {
+            assert!(!is_uri(wrong), "{wrong}");
         }
     }
 

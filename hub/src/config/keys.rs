@@ -23,7 +23,7 @@ pub(super) struct Key {
 }
 
 /// The sections in the order of the file, each with what it is about.
-pub(super) const SECTIONS: [(&str, &str); 7] = [
+pub(super) const SECTIONS: [(&str, &str); 8] = [
     ("xmpp", "Where XMPP clients connect."),
     (
         "components",
@@ -37,6 +37,10 @@ pub(super) const SECTIONS: [(&str, &str); 7] = [
     (
         "registration",
         "Accounts made by clients themselves (XEP-0077).",
+    ),
+    (
+        "contact",
+        "Whom to write to about the service, as URIs; clients show them (XEP-0157).",
     ),
     ("storage", "How soon what is written is safe."),
     (
@@ -133,6 +137,27 @@ macro_rules! limit {
                 Ok(())
             },
             show: |config| Some($show(config.limits.$name)),
+        }
+    };
+}
+
+/// A purpose of `[contact]`.
+macro_rules! contact {
+    ($name:literal, $meaning:literal) => {
+        Key {
+            section: "contact",
+            name: $name,
+            form: Form::Uris,
+            meaning: $meaning,
+            read: |config, field| {
+                config.contacts.set($name, field.uris()?);
+                Ok(())
+            },
+            show: |config| {
+                let uris = config.contacts.of($name).iter();
+                let quoted: Vec<_> = uris.map(|uri| quoted(uri)).collect();
+                Some(format!("[{}]", quoted.join(", ")))
+            },
         }
     };
 }
@@ -293,6 +318,13 @@ pub(super) const KEYS: &[Key] = &[
         },
         show: |config| Some(config.registration.enabled.to_string()),
     },
+    contact!("abuse", "Who hears of abuse."),
+    contact!("admin", "Who runs the hub."),
+    contact!("feedback", "Who would like to know how it went."),
+    contact!("sales", "Who sells."),
+    contact!("security", "Who hears of security holes."),
+    contact!("status", "Where it says whether the service is up."),
+    contact!("support", "Who helps."),
     Key {
         section: "storage",
         name: "durability",
@@ -389,6 +421,12 @@ pub(super) const KEYS: &[Key] = &[
         "Items kept in one node; what `max_items = max` means."),
     limit!(lifted offline_messages: usize, "messages", 1..=1_000_000,
         "Messages kept for one account while it is away."),
+    limit!(standing blocked_per_account, "addresses", 1..=100_000,
+        "Addresses that one account may block (XEP-0191). All block lists are in memory."),
+    limit!(standing documents_per_account, "documents", 1..=10_000,
+        "Documents that one account may keep: its vCard and what its clients store (XEP-0049)."),
+    limit!(bytes document_bytes, 10_000, 1 << 30, number,
+        "Bytes in all documents of one account, names and all."),
 ];
 
 /// How long an item that nobody waits for may stay unwritten: `[storage] flush`.

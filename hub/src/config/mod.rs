@@ -24,6 +24,7 @@ use leveret_engine::address::BareJid;
 use leveret_engine::class::{self, ClassRules};
 use leveret_engine::limits::Limits;
 use leveret_engine::roster_group::{RosterGroup, RosterGroups};
+use leveret_engine::xmpp::contact::Contacts;
 use toml::de::DeValue;
 
 pub use components::{ComponentConfig, SecretError, SecretSource};
@@ -51,6 +52,8 @@ pub struct Config {
     pub pubsub: PubsubConfig,
     /// `[registration]`: whether strangers may make accounts.
     pub registration: RegistrationConfig,
+    /// `[contact]`: whom to write to about the service (XEP-0157).
+    pub contacts: Contacts,
     /// `[storage]`: how soon what is written is safe.
     pub storage: StorageConfig,
     /// `[limits]`: what one peer, one account and all together may use. A bound that is lifted holds the largest value of
@@ -294,6 +297,7 @@ impl Default for Config {
                 service: "pubsub.localhost".to_owned(),
             },
             registration: RegistrationConfig { enabled: false },
+            contacts: Contacts::default(),
             storage: StorageConfig {
                 durability: Durability::Full,
                 flush: Duration::from_secs(5),

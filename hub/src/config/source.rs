@@ -229,6 +229,20 @@ impl<'t> Field<'t> {
         Ok(self.list()?.into_iter().map(each).collect())
     }
 
+    pub(super) fn uris(&self) -> Result<Vec<String>, ConfigError> {
+        self.list()?
+            .into_iter()
+            .map(|(item, text)| {
+                if form::is_uri(text) {
+                    Ok(text.to_owned())
+                } else {
+                    let found = format!("\"{}\" is not a URI", text.escape_debug());
+                    Err(self.wrong_at(item, &found))
+                }
+            })
+            .collect()
+    }
+
     /// Each text of a list of texts, with its value for pointing at.
     fn list(&self) -> Result<Vec<(&'t Spanned<DeValue<'t>>, &'t str)>, ConfigError> {
         let items = self

@@ -49,7 +49,7 @@ pub(super) fn put(conn: &Connection, account: &Account) -> Result<(), Fault> {
 /// Removes the account and all that is kept for it, personal nodes too. Nodes of the service stay.
 pub(super) fn remove(conn: &Connection, account: &BareJid) -> Result<(), Fault> {
     super::nodes::remove_personal(conn, account)?;
-    const OF_THE_ACCOUNT: [&str; 8] = [
+    const OF_THE_ACCOUNT: [&str; 10] = [
         "DELETE FROM account WHERE jid = ?1",
         "DELETE FROM last_seen WHERE account = ?1",
         "DELETE FROM roster WHERE account = ?1",
@@ -58,6 +58,8 @@ pub(super) fn remove(conn: &Connection, account: &BareJid) -> Result<(), Fault> 
         "DELETE FROM affiliation WHERE jid = ?1",
         "DELETE FROM subscription WHERE account = ?1",
         "DELETE FROM filter WHERE account = ?1",
+        "DELETE FROM blocked WHERE account = ?1",
+        "DELETE FROM document WHERE account = ?1",
     ];
     for statement in OF_THE_ACCOUNT {
         conn.prepare_cached(statement)?

@@ -11,7 +11,7 @@ use leveret_engine::effect::{Commit, StoreAnswer, StoreOp, StoreQuery, Urgency};
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use super::{
-    accounts,
+    accounts, documents,
     fault::{Fault, OpenError},
     items,
     lock::{DataLock, private},
@@ -300,6 +300,13 @@ fn apply_op(
             at,
         } => accounts::put_offline(tx, Numbers::take(&mut next.offline), account, message, *at),
         StoreOp::RemoveOffline { account, up_to } => accounts::remove_offline(tx, account, *up_to),
+        StoreOp::PutBlocked { account, jid } => documents::block(tx, account, jid),
+        StoreOp::RemoveBlocked { account, jid } => documents::unblock(tx, account, jid.as_ref()),
+        StoreOp::PutDocument {
+            account,
+            key,
+            content,
+        } => documents::put(tx, account, key, content.as_ref()),
         StoreOp::PutNode {
             at,
             config,

@@ -355,6 +355,10 @@ impl Encoded for Message {
             store,
             body,
             chat_state_only,
+            // What decides about copies: those are made when it is sent.
+            no_copy: _,
+            instant: _,
+            room: _,
         } = *hints;
         put_text(out, from.as_str());
         put_text(out, to.as_str());
@@ -378,6 +382,7 @@ impl Encoded for Message {
             store,
             body,
             chat_state_only,
+            ..Hints::default()
         };
         Some(Self {
             from,

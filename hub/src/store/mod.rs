@@ -11,6 +11,7 @@
 
 mod accounts;
 mod database;
+mod documents;
 mod encode;
 mod fault;
 mod items;

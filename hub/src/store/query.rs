@@ -8,7 +8,7 @@ use leveret_engine::{
 };
 use rusqlite::Connection;
 
-use super::{accounts, fault::Fault, items, nodes, owed, subscriptions};
+use super::{accounts, documents, fault::Fault, items, nodes, owed, subscriptions};
 
 /// Answers a query on any connection.
 pub(super) fn answer(conn: &Connection, query: &StoreQuery) -> Result<StoreAnswer, Fault> {
@@ -17,6 +17,7 @@ pub(super) fn answer(conn: &Connection, query: &StoreQuery) -> Result<StoreAnswe
             filters: nodes::filters(conn)?,
             owed: owed::totals(conn)?,
             asked: subscriptions::asked(conn)?,
+            blocked: documents::blocked(conn)?,
         },
         StoreQuery::Account(jid) => {
             let account = accounts::get(conn, jid)?;
@@ -86,6 +87,12 @@ pub(super) fn answer(conn: &Connection, query: &StoreQuery) -> Result<StoreAnswe
             after,
             max,
         } => StoreAnswer::Owed(owed::list(conn, account, *after, *max)?),
+        StoreQuery::Document { account, key } => {
+            StoreAnswer::Document(documents::get(conn, account, key)?)
+        }
+        StoreQuery::DocumentSizes(account) => {
+            StoreAnswer::DocumentSizes(documents::sizes(conn, account)?)
+        }
         StoreQuery::Accounts { after, max } => {
             StoreAnswer::Accounts(accounts::list(conn, after.as_ref(), *max)?)
         }
@@ -127,6 +134,8 @@ fn about_query(query: &StoreQuery) -> About<'_> {
     match query {
         StoreQuery::Account(account)
         | StoreQuery::Roster(account)
+        | StoreQuery::Document { account, .. }
+        | StoreQuery::DocumentSizes(account)
         | StoreQuery::Offline { account, .. }
         | StoreQuery::Owed { account, .. } => About::Account(account),
         StoreQuery::Node(at)
@@ -151,6 +160,9 @@ fn about_op(op: &StoreOp) -> About<'_> {
     match op {
         StoreOp::PutAccount(account) => About::Account(&account.jid),
         StoreOp::LastSeen { account, .. }
+        | StoreOp::PutBlocked { account, .. }
+        | StoreOp::RemoveBlocked { account, .. }
+        | StoreOp::PutDocument { account, .. }
         | StoreOp::PutContact { account, .. }
         | StoreOp::RemoveContact { account, .. }
         | StoreOp::PutOffline { account, .. }

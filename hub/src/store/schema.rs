@@ -104,6 +104,15 @@ CREATE INDEX subscription_expires ON subscription (expires) WHERE expires IS NOT
 CREATE INDEX filter_expires ON filter (expires) WHERE expires IS NOT NULL;
 -- Those that wait for approval, which are few: what an owner is asked. State 1 is pending.
 CREATE INDEX subscription_pending ON subscription (node) WHERE state = 1;
+
+-- Whom an account has blocked; read as a whole at the start.
+CREATE TABLE blocked (account TEXT, jid TEXT, PRIMARY KEY (account, jid)) STRICT, WITHOUT ROWID;
+
+-- vCards and private XML, by the name of the root element. With a rowid, so that large ones do not widen the tree of names.
+CREATE TABLE document (
+    account TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, content BLOB NOT NULL,
+    PRIMARY KEY (account, namespace, name)
+) STRICT;
 ";
 
 /// Whether the database is one of ours that this program can use. Changes nothing.

@@ -209,6 +209,7 @@ fn weight(commit: &Commit) -> usize {
             .as_ref()
             .map_or(0, |payload| payload.bytes.len()),
         StoreOp::PutOffline { message, .. } => message.content.len(),
+        StoreOp::PutDocument { content, .. } => content.as_ref().map_or(0, |content| content.len()),
         StoreOp::RemoveItems { ids, .. } => ids.len() * OP_BYTES,
         _ => OP_BYTES,
     };

@@ -124,6 +124,7 @@ impl Hub {
             known_passwords: Arc::new(leveret_engine::credentials::KnownPasswords::new([7; 32])),
             software: "leveret",
             version: "world",
+            contacts: Default::default(),
             budget,
             started: now_of(now),
         };

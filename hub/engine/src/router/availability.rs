@@ -1,6 +1,6 @@
 //! Presence on its way: broadcasts, directed presence, probes and farewells.
 //!
-//! Implements: RFC 6121 §4.2 to §4.6.
+//! Implements: RFC 6121 §4.2 to §4.6; XEP-0191 1.3 §3.3 for presence.
 //! Both sides of a subscription are in this hub and change together, so the account's own roster says whom it sees: a login of
 //! an operator with 10,000 devices loads one roster, not 10,000.
 
@@ -203,7 +203,10 @@ impl Router {
         } else {
             self.abroad(&to.bare()).err()
         };
-        if !hub && refusal.is_none() && kind != PresenceKind::Error {
+        let blocked = self.directory.blocks(own.as_jid(), to);
+        if blocked {
+            refusal = Some(Refusal::blocked());
+        } else if !hub && refusal.is_none() && kind != PresenceKind::Error {
             let Some(session) = self.directory.get_mut(id) else {
                 return;
             };
@@ -217,10 +220,13 @@ impl Router {
         }
         match refusal {
             // Errors are not answered, and a farewell that does not arrive harms nobody.
-            Some(refusal) if matches!(kind, PresenceKind::Available { .. }) => {
+            Some(refusal)
+                if matches!(kind, PresenceKind::Available { .. })
+                    || blocked && kind != PresenceKind::Error =>
+            {
                 let error = bounce::presence(to, stanza_id, &refusal, self.now.wall);
                 self.post
-                    .tell(&self.directory, id, &Arc::new(error), Addressed::Full, None);
+                    .insist(&self.directory, id, &Arc::new(error), Addressed::Full, None);
             }
             Some(_) => {}
             None => self.present(
@@ -284,6 +290,16 @@ impl Router {
         probe: Option<Box<str>>,
     ) {
         let (asker, contact) = (own.bare(), to.bare());
+        if self.directory.blocks(own.as_jid(), to) {
+            let error = bounce::presence(to, probe, &Refusal::blocked(), self.now.wall);
+            self.post
+                .insist(&self.directory, id, &Arc::new(error), Addressed::Full, None);
+            return;
+        }
+        // XEP-0191 §3.3: who is blocked gets no answer.
+        if self.directory.blocks(to, own.as_jid()) {
+            return;
+        }
         if !self.is_ours(&contact) {
             if let Ok(component) = self.abroad(&contact) {
                 self.ask_presence(component, own.as_jid(), to, probe);

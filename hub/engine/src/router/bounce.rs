@@ -1,7 +1,7 @@
 //! Stanzas that come back as errors. Sessions render refusals of their own commands; a refused message, query or presence
 //! travels as an event like any other, and its error element is made here.
 //!
-//! Implements: RFC 6120 §8.3 stanza errors.
+//! Implements: RFC 6120 §8.3 stanza errors; XEP-0191 1.3 §3.3 (`<blocked/>`).
 
 use bytes::Bytes;
 
@@ -9,7 +9,7 @@ use crate::{
     address::Jid,
     event::{Event, What},
     message::{Iq, IqKind, Message, MessageKind, Presence, PresenceKind},
-    refusal::Refusal,
+    refusal::{Detail, Refusal},
     time::Timestamp,
 };
 
@@ -58,7 +58,7 @@ pub(super) fn presence(to: &Jid, id: Option<Box<str>>, refusal: &Refusal, at: Ti
 /// The `<error/>` element, with `jabber:client` as the default namespace.
 fn error(refusal: &Refusal) -> Bytes {
     const STANZAS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
-    let (kind, condition) = (refusal.reason.advice(), refusal.reason.name());
+    let (kind, condition) = (refusal.advice(), refusal.reason.name());
     let mut xml = format!("<error type='{kind}'><{condition} xmlns='{STANZAS}'/>");
     if let Some(text) = &refusal.text {
         xml.push_str(&format!("<text xmlns='{STANZAS}' xml:lang='en'>"));
@@ -71,6 +71,10 @@ fn error(refusal: &Refusal) -> Bytes {
             }
         }
         xml.push_str("</text>");
+    }
+    // Of the applications' own conditions this is the only one that a routed stanza is refused for.
+    if refusal.detail == Some(Detail::Blocked) {
+        xml.push_str("<blocked xmlns='urn:xmpp:blocking:errors'/>");
     }
     xml.push_str("</error>");
     xml.into()

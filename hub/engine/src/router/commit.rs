@@ -14,9 +14,10 @@ use crate::{
     command::{EndReason, Reply, SessionId},
     effect::{Commit, StoreOp, StoreRequest, Urgency},
     event::Event,
+    message::Message,
     node::NodeAddress,
     refusal::Refusal,
-    router::pipeline::Ask,
+    router::{blocking::BlockChange, carbons::Outcome, pipeline::Ask},
     service::{Notice, roster::Told},
 };
 
@@ -25,6 +26,10 @@ use crate::{
 pub(super) enum Deed {
     /// Tell of a change of rosters.
     Told(Told),
+    /// Put a change of a block list into force.
+    BlockList(BlockChange),
+    /// Copy a message that is kept to the resources that asked for copies.
+    Copy(Box<Message>, Outcome),
     /// End all sessions of an account.
     EndSessions(BareJid, EndReason),
     /// The account is gone: these contacts saw it.
@@ -179,6 +184,9 @@ fn touched(op: &StoreOp) -> Option<Touched<'_>> {
         | StoreOp::RemoveOwed { at, .. } => Some(Touched::Node(at)),
         StoreOp::PutAccount(_)
         | StoreOp::RemoveAccount { .. }
+        | StoreOp::PutBlocked { .. }
+        | StoreOp::RemoveBlocked { .. }
+        | StoreOp::PutDocument { .. }
         | StoreOp::LastSeen { .. }
         | StoreOp::PutOffline { .. }
         | StoreOp::RemoveOffline { .. } => None,
@@ -191,13 +199,17 @@ pub(super) fn accounts_of(op: &StoreOp) -> Option<&BareJid> {
         StoreOp::PutAccount(account) => Some(&account.jid),
         StoreOp::RemoveAccount { account }
         | StoreOp::LastSeen { account, .. }
+        | StoreOp::PutDocument { account, .. }
         | StoreOp::PutContact { account, .. }
         | StoreOp::RemoveContact { account, .. }
         | StoreOp::PutOffline { account, .. }
         | StoreOp::RemoveOffline { account, .. }
         | StoreOp::PutOwed { account, .. }
         | StoreOp::RemoveOwed { account, .. } => Some(account),
-        StoreOp::PutNode { .. }
+        // A block list changes in memory when it is stored, so nothing of it is wrong where it was not.
+        StoreOp::PutBlocked { .. }
+        | StoreOp::RemoveBlocked { .. }
+        | StoreOp::PutNode { .. }
         | StoreOp::RemoveNode { .. }
         | StoreOp::PutAffiliation { .. }
         | StoreOp::PutSubscription { .. }

@@ -1,6 +1,8 @@
 //! Rosters and handshakes on their way: from the command to both rosters, and after the commit to everybody's resources.
 //!
-//! Implements: RFC 6121 §2, §3; who decides is [`crate::service::roster`].
+//! Implements: RFC 6121 §2, §3; who decides is [`crate::service::roster`]. XEP-0191 1.3 §3.3 for the words: one to somebody whom the
+//! sender has blocked is refused. Of one from somebody who is blocked the receiver hears nothing: a `subscribe` is as if there were no
+//! such account, and what the other words end or grant changes on both sides, since the rosters must not be of two minds.
 //! A `subscribe` to a domain that nobody here serves comes back as `remote-server-not-found` (RFC 6120 §10.4) and leaves no
 //! trace: with no server to answer, a pending request would wait for ever. Components are in [`super::relay`]. Words to the
 //! hub itself and to the own account, which sees itself anyway (RFC 6121 §4.2.2), are dropped.
@@ -35,6 +37,10 @@ impl Router {
         if to == account || self.is_hub(&to) {
             return;
         }
+        if self.directory.blocks(account.as_jid(), to.as_jid()) {
+            self.presence_error(ask.session, &to, id, &Refusal::blocked());
+            return;
+        }
         if !self.is_ours(&to) {
             return self.handshake_abroad(ask, word);
         }
@@ -50,10 +56,12 @@ impl Router {
                 return;
             }
         }
+        let unheard = word.kind == Handshake::Subscribe
+            && self.directory.blocks(to.as_jid(), account.as_jid());
         let apology = bounce::presence(to.as_jid(), id.clone(), &store_failed(), self.now.wall);
         let items_max = self.limits.roster_items;
         let outcome = self.with_rosters(&account, &to, |ours, theirs| {
-            roster::shake(ours, &to, theirs, word, items_max)
+            roster::shake(ours, &to, theirs.filter(|_| !unheard), word, items_max)
         });
         match outcome {
             Ok(outcome) => {
@@ -77,7 +85,7 @@ impl Router {
     ) {
         let event = Arc::new(bounce::presence(about.as_jid(), id, refusal, self.now.wall));
         self.post
-            .tell(&self.directory, to, &event, Addressed::Full, None);
+            .insist(&self.directory, to, &event, Addressed::Full, None);
     }
 
     pub(super) fn get_roster(&mut self, ask: Ask, own: &FullJid, version: Option<&str>) {

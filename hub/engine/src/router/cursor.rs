@@ -146,6 +146,11 @@ impl Cursors {
         self.takers.contains_key(account)
     }
 
+    /// The session to which they are handed over.
+    pub(super) fn taker(&self, account: &BareJid) -> Option<SessionId> {
+        self.takers.get(account).copied()
+    }
+
     /// A message was kept for the account.
     pub(super) fn kept(&mut self, account: &BareJid) {
         if self.are_taking(account) {

@@ -17,7 +17,7 @@ use crate::{
     address::{BareJid, FullJid, Jid},
     command::{SessionId, Transport},
     mailbox::Mailbox,
-    router::{components::Components, pipeline::Pipeline},
+    router::{block_lists::BlockLists, components::Components, pipeline::Pipeline},
     service::{AccountId, presence::Availability},
     time::{Instant, Timestamp},
 };
@@ -34,6 +34,10 @@ pub(super) struct Session {
     pub(super) availability: Availability,
     /// It asked for the roster: pushes go to it (RFC 6121 §2.1.6).
     pub(super) interested: bool,
+    /// It asked for the block list: pushes go to it (XEP-0191 §3.3).
+    pub(super) watches_blocks: bool,
+    /// It gets copies (XEP-0280); set by [`Directory::set_carbons`].
+    pub(super) carbons: bool,
     /// It is the hub's own administration.
     pub(super) operator: bool,
     /// Commands and answers under way; an idle session pays one word.
@@ -69,9 +73,21 @@ pub(super) struct Directory {
     pub(super) components: Components,
     /// Addresses with an index that are a component's: what is for them goes to its session.
     relayed: HashMap<AccountId, Jid>,
+    /// Sessions that get copies.
+    carbons: usize,
+    /// Who has blocked whom.
+    pub(super) block_lists: BlockLists,
 }
 
 impl Directory {
+    /// A directory of the hub whose pubsub service is `service`.
+    pub(super) fn new(service: BareJid) -> Self {
+        Self {
+            block_lists: BlockLists::new(service.into()),
+            ..Self::default()
+        }
+    }
+
     /// A session that belongs to nobody yet.
     pub(super) fn open(
         &mut self,
@@ -93,6 +109,8 @@ impl Directory {
             active,
             availability: Availability::default(),
             interested: false,
+            watches_blocks: false,
+            carbons: false,
             operator: false,
             pipeline: None,
         });
@@ -155,6 +173,7 @@ impl Directory {
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(id.index);
         self.live -= 1;
+        self.carbons -= usize::from(session.carbons);
         if let Some(slot) = session
             .account
             .and_then(|account| self.accounts.get_mut(account.0 as usize))
@@ -163,6 +182,20 @@ impl Directory {
             self.here -= usize::from(slot.sessions.is_empty());
         }
         Some(session)
+    }
+
+    /// Whether the session gets copies from now on.
+    pub(super) fn set_carbons(&mut self, id: SessionId, enabled: bool) {
+        let Some(session) = self.get_mut(id) else {
+            return;
+        };
+        let had = std::mem::replace(&mut session.carbons, enabled);
+        self.carbons = self.carbons + usize::from(enabled) - usize::from(had);
+    }
+
+    /// Whether any session gets copies.
+    pub(super) const fn has_carbons(&self) -> bool {
+        self.carbons > 0
     }
 
     /// The account's index, if it has one.

@@ -254,6 +254,12 @@ impl Router {
             Command::ListBelongings { account, page } => {
                 self.list_belongings(ask, own, account, page)
             }
+            Command::GetBlockList => self.get_block_list(ask, own),
+            Command::Block(jids) => self.block(ask, own, jids),
+            Command::Unblock(jids) => self.unblock(ask, own, jids),
+            Command::SetCarbons(enabled) => self.set_carbons(ask, enabled),
+            Command::GetDocument { of, key } => self.get_document(ask, own.as_jid(), of, key),
+            Command::SetDocuments(changes) => self.set_documents(ask, own, changes),
             Command::ChangeCredentials(credentials) => {
                 self.change_credentials(ask, own, *credentials)
             }
@@ -265,6 +271,12 @@ impl Router {
     }
 
     pub(super) fn pubsub(&mut self, ask: Ask, jid: FullJid, request: PubsubRequest) {
+        // XEP-0191 §3.3: a request goes to the service, or to whoever the personal nodes belong to.
+        let host = request.host.as_ref().unwrap_or(&self.service);
+        if let Err(refusal) = self.directory.check_blocks(jid.as_jid(), host.as_jid()) {
+            self.refuse(ask, refusal);
+            return;
+        }
         match self.asker(jid) {
             Some(asker) => self.decide(ask, &asker, request),
             None => self.refuse(ask, Reason::NotAuthorized.into()),

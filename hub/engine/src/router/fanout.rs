@@ -11,6 +11,7 @@ use std::{
 };
 
 use crate::{
+    address::Jid,
     class::Class,
     command::{Cursor, EndReason, SessionId},
     event::Event,
@@ -18,7 +19,10 @@ use crate::{
     limits::{FANOUT_SLICE, FANOUTS_PER_SESSION_MAX},
     mailbox::{Addressed, Entry, Pushed, SubscriptionTag},
     node::NodeAddress,
-    router::directory::{Directory, Session},
+    router::{
+        block_lists::Screen,
+        directory::{Directory, Session},
+    },
     service::{AccountId, Deliveries, Delivery, Recipient},
     time::Timestamp,
 };
@@ -92,8 +96,24 @@ impl Post {
         }
     }
 
-    /// An event to one session.
+    /// An event to one session, unless a block list is between (XEP-0191).
     pub(super) fn tell(
+        &mut self,
+        directory: &Directory,
+        to: SessionId,
+        event: &Arc<Event>,
+        addressed: Addressed,
+        delay: Option<Timestamp>,
+    ) {
+        let screen = directory.screen(event);
+        let stops = |screen: &Screen<'_>| directory.get(to).is_some_and(|to| screen.stops(to));
+        if !screen.as_ref().is_some_and(stops) {
+            self.insist(directory, to, event, addressed, delay);
+        }
+    }
+
+    /// The hub's own word to one session, whoever it says it is from: an error in answer to what the session sent.
+    pub(super) fn insist(
         &mut self,
         directory: &Directory,
         to: SessionId,
@@ -240,21 +260,31 @@ fn relieved(backlogs: &mut HashMap<SessionId, Backlog>, by: SessionId) -> bool {
 /// Delivers up to a slice of the list from `next` on; returns where to go on.
 fn slice(job: &Job, next: usize, directory: &Directory, post: &mut Post) -> usize {
     let end = job.to.len().min(next + FANOUT_SLICE);
+    let screen = directory.screen(&job.event);
+    let passes = |session: &Session| !screen.as_ref().is_some_and(|screen| screen.stops(session));
+    let hides = |jid: &Jid| screen.as_ref().is_some_and(|screen| screen.hides_from(jid));
     for delivery in job.to.range(next, FANOUT_SLICE) {
         match delivery.to {
-            Recipient::Session(session) => {
-                deliver(job, delivery, session, Addressed::Full, directory, post)
+            Recipient::Session(id) => {
+                // A component's session has many addresses: which one is meant is in the tag.
+                let to = delivery.tag.as_ref().and_then(|tag| tag.to.as_ref());
+                let hidden = to.is_some_and(hides);
+                if screen.is_none() || !hidden && directory.get(id).is_some_and(passes) {
+                    deliver(job, delivery, id, Addressed::Full, directory, post);
+                }
             }
             Recipient::Account(account) => {
                 for &id in directory.sessions_of(account) {
                     if directory
                         .get(id)
-                        .is_some_and(|session| job.reach.includes(session))
+                        .is_some_and(|session| job.reach.includes(session) && passes(session))
                     {
                         deliver(job, delivery, id, Addressed::Bare, directory, post);
                     }
                 }
-                if let Some((component, jid)) = directory.relay(account) {
+                if let Some((component, jid)) =
+                    directory.relay(account).filter(|(_, jid)| !hides(jid))
+                {
                     let tag = delivery.tag.as_deref().cloned().unwrap_or_default();
                     let delivery = Delivery {
                         tag: Some(Arc::new(SubscriptionTag {

@@ -13,13 +13,17 @@
 
 mod administration;
 mod availability;
+mod block_lists;
+mod blocking;
 mod bounce;
+mod carbons;
 mod commit;
 mod components;
 mod contacts;
 mod cursor;
 mod directory;
 mod dispatch;
+mod documents;
 mod fanout;
 mod needs;
 mod pipeline;
@@ -141,6 +145,7 @@ impl Router {
             limits: settings.limits.clone(),
             id_secret: random.derive("pubsub"),
         });
+        let directory = Directory::new(settings.service.clone());
         let mut router = Self {
             registrations: RegistrationRate::new(&settings.domain),
             throttle: LoginThrottle::new(settings.limits.failed_logins_per_minute),
@@ -150,7 +155,7 @@ impl Router {
             registration: settings.registration,
             budget: settings.budget,
             random,
-            directory: Directory::default(),
+            directory,
             residency: Residency::new(shared),
             commits: Commits::default(),
             fanout: Fanout::default(),

@@ -61,8 +61,14 @@ impl Router {
             }
             (Command::QueryOfPresence(iq), Some(own)) => self.with_contact(own, iq.to.bare()),
             (Command::SetContact { jid, .. }, Some(own)) => self.with_contact(own, jid.clone()),
-            (Command::Announce(_) | Command::GetRoster { .. }, Some(own))
+            (Command::Announce(_) | Command::GetRoster { .. } | Command::Unblock(_), Some(own))
             | (Command::Continue(_), Some(own)) => smallvec![Need::Roster(own)],
+            (Command::Block(_), Some(own)) => {
+                smallvec![Need::Account(own.clone()), Need::Roster(own)]
+            }
+            (Command::SetDocuments(_), Some(own)) => {
+                smallvec![Need::Account(own.clone()), Need::Documents(own)]
+            }
             (Command::Probe { to, .. }, Some(own)) => {
                 let mut needs: Needs = smallvec![Need::Roster(own)];
                 if self.is_ours(&to.bare()) {

@@ -88,7 +88,7 @@ impl Router {
     }
 
     /// The hub's own word to one address of a component.
-    fn tell_component(
+    pub(super) fn tell_component(
         &mut self,
         component: SessionId,
         to: &Jid,
@@ -163,6 +163,7 @@ impl Router {
             Command::Activity { of } => self.activity(ask, &from.bare(), &of),
             Command::Describe { account } => self.describe(ask, Some(&from.bare()), &account),
             Command::ListComponents => self.list_components(ask),
+            Command::GetDocument { of, key } => self.get_document(ask, &from, of, key),
             Command::Pubsub(request) => match full(&from) {
                 Some(jid) => self.pubsub(ask, jid, *request),
                 None => self.refuse(ask, Reason::InternalServerError.into()),
@@ -267,8 +268,10 @@ impl Router {
             }
             return;
         }
-        // RFC 6121 §8.5.1: of an account that does not exist nothing is heard.
-        if self.residency.facts(&to).is_none() {
+        // RFC 6121 §8.5.1: of an account that does not exist nothing is heard; XEP-0191 §3.3: nor of one that has blocked who asks.
+        let unheard =
+            word.kind == Handshake::Subscribe && self.directory.blocks(to.as_jid(), from.as_jid());
+        if unheard || self.residency.facts(&to).is_none() {
             return;
         }
         let items_max = self.limits.roster_items;
@@ -290,6 +293,10 @@ impl Router {
     /// RFC 6121 §4.3.2, from a contact elsewhere: the account's own roster says what it may see.
     fn probe_from_abroad(&mut self, id: SessionId, from: &Jid, to: &Jid, probe: Option<Box<str>>) {
         let account = to.bare();
+        // XEP-0191 §3.3: who is blocked gets no answer.
+        if self.directory.blocks(to, from) {
+            return;
+        }
         if !self.is_ours(&account) {
             if let Ok(component) = self.abroad(&account) {
                 self.ask_presence(component, from, to, probe);

@@ -14,7 +14,7 @@ use crate::{
     limits::Limits,
     node::{NodeAddress, NodeId},
     router::shared_rosters::SharedRosters,
-    service::pubsub::Wanted,
+    service::{documents::Sizes, pubsub::Wanted},
 };
 
 /// Accounts without a session that are kept in memory, with their rosters.
@@ -34,6 +34,8 @@ pub(super) enum Need {
     Roster(BareJid),
     /// What it owns at the service, for its removal.
     Owned(BareJid),
+    /// Which documents it keeps, to add to them.
+    Documents(BareJid),
     Node(NodeAddress),
 }
 
@@ -56,6 +58,7 @@ impl Need {
                 host: None,
                 account: jid.clone(),
             },
+            Self::Documents(jid) => StoreQuery::DocumentSizes(jid.clone()),
             Self::Node(at) => StoreQuery::Node(at.clone()),
         }
     }
@@ -63,9 +66,11 @@ impl Need {
     /// The account that it is about.
     pub(super) const fn account(&self) -> Option<&BareJid> {
         match self {
-            Self::Account(jid) | Self::Record(jid) | Self::Roster(jid) | Self::Owned(jid) => {
-                Some(jid)
-            }
+            Self::Account(jid)
+            | Self::Record(jid)
+            | Self::Roster(jid)
+            | Self::Owned(jid)
+            | Self::Documents(jid) => Some(jid),
             Self::Boot | Self::Node(_) => None,
         }
     }
@@ -89,6 +94,7 @@ struct Resident {
     record: Option<Box<Account>>,
     roster: Option<Roster>,
     owned: Option<Vec<NodeId>>,
+    documents: Option<Sizes>,
     pins: u32,
     used: u64,
 }
@@ -129,6 +135,7 @@ impl Residency {
             }
             Need::Roster(_) => resident.roster.is_some(),
             Need::Owned(_) => resident.owned.is_some(),
+            Need::Documents(_) => resident.documents.is_some(),
             Need::Boot | Need::Node(_) => false,
         }
     }
@@ -213,6 +220,16 @@ impl Residency {
     /// What an account owns came from the store.
     pub(super) fn put_owned(&mut self, jid: &BareJid, owned: Vec<NodeId>) {
         self.touch(jid).owned = Some(owned);
+    }
+
+    /// Which documents an account keeps came from the store.
+    pub(super) fn put_documents(&mut self, jid: &BareJid, sizes: Sizes) {
+        self.touch(jid).documents = Some(sizes);
+    }
+
+    /// Which documents an account keeps, to be changed.
+    pub(super) fn documents_mut(&mut self, jid: &BareJid) -> Option<&mut Sizes> {
+        self.residents.get_mut(jid)?.documents.as_mut()
     }
 
     /// What an account owns, to be used once.
@@ -381,13 +398,15 @@ impl Residency {
     /// What is in memory of it is not what the store has.
     pub(super) fn forget(&mut self, jid: &BareJid) {
         self.forget_facts(jid);
-        let need = Need::Roster(jid.clone());
-        if self.loading.contains(&need) {
-            self.stale.insert(need);
+        for need in [Need::Roster(jid.clone()), Need::Documents(jid.clone())] {
+            if self.loading.contains(&need) {
+                self.stale.insert(need);
+            }
         }
         if let Some(resident) = self.residents.get_mut(jid) {
             resident.roster = None;
             resident.owned = None;
+            resident.documents = None;
         }
     }
 

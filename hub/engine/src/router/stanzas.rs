@@ -17,8 +17,15 @@ use crate::{
     message::{Iq, Message, MessageKind, Resource},
     refusal::{Reason, Refusal},
     router::{
-        Router, bounce, commit::After, fanout::Reach, pipeline::Ask, residency::Need, store_failed,
-        stored::Asked, world::World,
+        Router, bounce,
+        carbons::Outcome,
+        commit::{After, Deed},
+        fanout::Reach,
+        pipeline::Ask,
+        residency::Need,
+        store_failed,
+        stored::Asked,
+        world::World,
     },
     service::{
         Decision, Recipient,
@@ -49,6 +56,10 @@ impl Router {
         message.from = own.clone();
         self.counts.messages += 1;
         let bare = message.to.bare();
+        if let Err(refusal) = self.directory.check_blocks(&message.from, &message.to) {
+            self.bounce_message(ask.session, &message, &refusal);
+            return;
+        }
         if !self.is_ours(&bare) {
             // RFC 6120 §10.3, §10.4: the hub reads no messages, and reaches components but no other server.
             let component = if self.is_hub(&bare) {
@@ -58,11 +69,15 @@ impl Router {
             };
             match component {
                 Ok(component) => {
+                    let copies = self.to_copy(&message);
                     let to = message.to.clone();
                     let event = Arc::new(Event::new(What::Message(message)));
                     self.relay(&own.bare(), component, &to, &event);
+                    if let Some(message) = copies {
+                        self.copy(ask.session, &message, Outcome::ToNobody);
+                    }
                 }
-                Err(refusal) => self.bounce_message(ask.session, &message, &refusal),
+                Err(refusal) => self.refuse_message(ask.session, &message, &refusal),
             }
             return;
         }
@@ -90,8 +105,12 @@ impl Router {
                 fate = Fate::Keep;
             }
         }
+        let sender = ask.session;
+        let copies = self.to_copy(&message);
+        let mut outcome = Outcome::ToNobody;
         match (fate, connected) {
             (Fate::DeliverTo, Some(id)) => {
+                outcome = Outcome::To(id);
                 let event = Arc::new(Event::new(What::Message(message)));
                 self.send_from(
                     &own.bare(),
@@ -101,6 +120,7 @@ impl Router {
                 );
             }
             (Fate::DeliverToAll, _) => {
+                outcome = Outcome::ToAll;
                 let account = self.directory.account(&bare);
                 let event = Arc::new(Event::new(What::Message(message)));
                 self.send_from(
@@ -110,16 +130,27 @@ impl Router {
                     Reach::Reachable,
                 );
             }
-            (Fate::Keep, _) => self.keep(ask, &bare, message),
+            (Fate::Keep, _) => return self.keep(ask, &bare, message, copies),
             (Fate::Refuse, _) => {
-                self.bounce_message(ask.session, &message, &Reason::ServiceUnavailable.into())
+                return self.refuse_message(sender, &message, &Reason::ServiceUnavailable.into());
             }
+            // Of what nobody can get, not even its sender's other resources need a copy.
+            (Fate::Ignore | Fate::DeliverTo, _) if to == Addressee::Unknown => return,
             (Fate::Ignore | Fate::DeliverTo, _) => {}
+        }
+        if let Some(message) = copies {
+            self.copy(sender, &message, outcome);
         }
     }
 
     /// XEP-0160 §2.
-    fn keep(&mut self, ask: Ask, account: &BareJid, message: Message) {
+    fn keep(
+        &mut self,
+        ask: Ask,
+        account: &BareJid,
+        message: Message,
+        copies: Option<Box<Message>>,
+    ) {
         let kept = self
             .residency
             .facts(account)
@@ -127,10 +158,13 @@ impl Router {
         if kept >= self.limits.offline_messages {
             let full = Refusal::new(Reason::ServiceUnavailable)
                 .say("no more messages are kept for the account");
-            self.bounce_message(ask.session, &message, &full);
+            self.refuse_message(ask.session, &message, &full);
             return;
         }
         self.cursors.kept(account);
+        // Who is taking what was kept will take this too.
+        let taker = self.cursors.taker(account);
+        let outcome = taker.map_or(Outcome::ToNobody, Outcome::To);
         let apology = bounce::message(&message, &store_failed()).map(Arc::new);
         let op = StoreOp::PutOffline {
             account: account.clone(),
@@ -141,15 +175,30 @@ impl Router {
         let after = After {
             ask: Some(ask),
             apology,
+            deeds: copies
+                .map(|message| Deed::Copy(message, outcome))
+                .into_iter()
+                .collect(),
             ..After::default()
         };
         self.carry_out(vec![op], Urgency::Group, after);
     }
 
+    /// A message that cannot be delivered: its sender's other resources see that it was sent, and that it came back.
+    fn refuse_message(&mut self, sender: SessionId, message: &Message, refusal: &Refusal) {
+        if let Some(copied) = self.to_copy(message) {
+            self.copy(sender, &copied, Outcome::Refused);
+        }
+        self.bounce_message(sender, message, refusal);
+        if let Some(error) = bounce::message(message, refusal) {
+            self.copy_error(sender, message, &error);
+        }
+    }
+
     pub(super) fn bounce_message(&mut self, to: SessionId, message: &Message, refusal: &Refusal) {
         if let Some(event) = bounce::message(message, refusal) {
             self.post
-                .tell(&self.directory, to, &Arc::new(event), Addressed::Full, None);
+                .insist(&self.directory, to, &Arc::new(event), Addressed::Full, None);
         }
     }
 
@@ -157,6 +206,10 @@ impl Router {
     pub(super) fn route_iq(&mut self, id: SessionId, own: &Jid, mut iq: Iq) {
         iq.from = own.clone();
         let bare = iq.to.bare();
+        if let Err(refusal) = self.directory.check_blocks(&iq.from, &iq.to) {
+            self.bounce_iq(id, &iq, &refusal);
+            return;
+        }
         if let Some(to) = iq
             .to
             .as_full()
@@ -191,7 +244,8 @@ impl Router {
     /// XEP-0012 §4: who does not see the account must not learn through its resources when it was last active.
     pub(super) fn route_iq_of_presence(&mut self, id: SessionId, own: &Jid, iq: Iq) {
         let bare = iq.to.bare();
-        if self.is_ours(&bare) && !self.may_see(&own.bare(), &bare) {
+        let blocked = self.directory.check_blocks(own, &iq.to).is_err();
+        if self.is_ours(&bare) && !blocked && !self.may_see(&own.bare(), &bare) {
             let asked = Iq {
                 from: own.clone(),
                 ..iq
@@ -205,13 +259,14 @@ impl Router {
     pub(super) fn bounce_iq(&mut self, to: SessionId, iq: &Iq, refusal: &Refusal) {
         if let Some(event) = bounce::iq(iq, refusal) {
             self.post
-                .tell(&self.directory, to, &Arc::new(event), Addressed::Full, None);
+                .insist(&self.directory, to, &Arc::new(event), Addressed::Full, None);
         }
     }
 
     /// XEP-0012.
     pub(super) fn activity(&mut self, ask: Ask, asker: &BareJid, of: &Jid) {
-        let result = self.activity_of(asker, of);
+        let open = self.directory.check_blocks(asker.as_jid(), of);
+        let result = open.and_then(|()| self.activity_of(asker, of));
         self.answer(
             ask,
             result.map(|(seconds, status)| Reply::Activity { seconds, status }),
@@ -278,6 +333,14 @@ impl Router {
 
     /// XEP-0030 for an account: who may not see its presence cannot tell it from one that does not exist (RFC 6121 §8.5.1).
     pub(super) fn describe(&mut self, ask: Ask, asker: Option<&BareJid>, account: &BareJid) {
+        let open = asker.map_or(Ok(()), |asker| {
+            self.directory
+                .check_blocks(asker.as_jid(), account.as_jid())
+        });
+        if let Err(refusal) = open {
+            self.refuse(ask, refusal);
+            return;
+        }
         let allowed = asker.is_none_or(|asker| self.may_see(asker, account));
         let facts = self.residency.facts(account).filter(|_| allowed);
         let Some(role) = facts.map(|facts| facts.role) else {
@@ -312,6 +375,10 @@ impl Router {
         account: BareJid,
         page: Option<PageRequest>,
     ) {
+        if let Err(refusal) = self.directory.check_blocks(own.as_jid(), account.as_jid()) {
+            self.refuse(ask, refusal);
+            return;
+        }
         let Some(asker) = self.asker(own.clone()) else {
             self.refuse(ask, Reason::NotAuthorized.into());
             return;

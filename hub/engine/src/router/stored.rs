@@ -91,6 +91,12 @@ impl Router {
         for deed in rest {
             match deed {
                 Deed::Told(_) => {}
+                Deed::BlockList(change) => self.enforce(change),
+                Deed::Copy(message, outcome) => {
+                    if let Some(sender) = by {
+                        self.copy(sender, &message, outcome);
+                    }
+                }
                 Deed::EndSessions(account, reason) => self.end_sessions(&account, reason),
                 Deed::Removed(account, watchers) => self.forget_account(&account, watchers),
                 Deed::AccountChanged(account, before, after) => {
@@ -122,13 +128,17 @@ impl Router {
                 StoreOp::PutAccount(_) | StoreOp::RemoveAccount { .. } => {
                     self.residency.shared.grow();
                 }
+                StoreOp::PutBlocked { account, .. } => {
+                    let account = self.directory.account(account);
+                    self.directory.block_lists.came(account, 1);
+                }
                 _ => {}
             }
         }
         for after in afters {
             let Some(ask) = after.ask else { continue };
             if let Some(apology) = after.apology {
-                self.post.tell(
+                self.post.insist(
                     &self.directory,
                     ask.session,
                     &apology,
@@ -209,8 +219,13 @@ impl Router {
                     filters,
                     owed,
                     asked,
+                    blocked,
                 },
             ) => {
+                for (account, jid) in blocked {
+                    let account = self.directory.account(&account);
+                    self.directory.block_lists.block(account, jid);
+                }
                 let mut world = World {
                     directory: &mut self.directory,
                     residency: &self.residency,
@@ -230,6 +245,10 @@ impl Router {
                 for farewell in self.farewells.remove(jid).unwrap_or_default() {
                     self.say_farewell(farewell);
                 }
+            }
+            (Need::Documents(jid), StoreAnswer::DocumentSizes(sizes)) => {
+                self.residency
+                    .put_documents(jid, sizes.into_iter().collect());
             }
             (Need::Owned(jid), StoreAnswer::Affiliations(list)) => {
                 let owned = list
@@ -346,6 +365,9 @@ impl Router {
     /// The account's removal is stored: those who saw it see its sessions go.
     fn forget_account(&mut self, account: &BareJid, watchers: Vec<BareJid>) {
         self.pubsub.account_removed(account);
+        if let Some(known) = self.directory.known(account) {
+            self.directory.block_lists.forget(known);
+        }
         self.residency.put_roster(
             account,
             Roster {

@@ -85,6 +85,9 @@ mod tests {
         store: false,
         body: true,
         chat_state_only: false,
+        no_copy: false,
+        instant: false,
+        room: false,
     };
 
     #[test]

@@ -2,7 +2,9 @@
 //! commits, answers and fans out. Services never name each other.
 
 pub mod accounts;
+pub mod carbons;
 mod deliveries;
+pub mod documents;
 pub mod inbox;
 pub mod login_throttle;
 pub mod presence;

@@ -128,6 +128,21 @@ impl Availability {
         }
     }
 
+    /// The same for all whom `is_meant` says.
+    pub fn hide_from_all(&mut self, is_meant: impl Fn(&Jid) -> bool) {
+        if let Some(directed) = &mut self.directed {
+            directed.retain(|jid| !is_meant(jid));
+            if directed.is_empty() {
+                self.directed = None;
+            }
+        }
+    }
+
+    /// Who was shown presence directly.
+    pub fn directed(&self) -> impl Iterator<Item = &Jid> {
+        self.directed.iter().flat_map(|directed| directed.iter())
+    }
+
     /// Whether `who`, or its account, was shown presence directly (RFC 6121 §4.6.6).
     pub fn is_shown_to(&self, who: &FullJid) -> bool {
         self.directed.as_ref().is_some_and(|directed| {

@@ -1,36 +1,46 @@
 //! Service discovery of the hub and of accounts.
 //!
-//! Implements: XEP-0030 2.5.0 §3 info, §4 items; XEP-0128 1.0.1 (the hub's software as a form, XEP-0232).
+//! Implements: XEP-0030 2.5.0 §3 info, §4 items; XEP-0128 1.0.1 (the hub's software as a form, XEP-0232; whom to write to, `contact`).
 //! Not: nodes of the hub itself; those of the pubsub service are in `pubsub`.
 
 use crate::{
     address::BareJid,
     command::PubsubReply,
     message::Resource,
-    xmpp::{namespace as ns, pubsub, rsm, xml::Writer},
+    xmpp::{contact::Contacts, namespace as ns, pubsub, rsm, xml::Writer},
 };
 
 /// What the hub does for its own domain. Each is answered somewhere in `session`, or kept by the router.
 const HUB_FEATURES: &[&str] = &[
+    ns::BLOCKING,
+    ns::CARBONS,
     ns::DISCO_INFO,
     ns::DISCO_ITEMS,
     ns::LAST,
     ns::MSG_OFFLINE,
     ns::PING,
+    ns::PRIVATE,
     ns::REGISTER,
     ns::ROSTER,
     ns::TIME,
+    ns::VCARD,
     ns::VERSION,
 ];
 
 /// What may be asked of an account.
-const ACCOUNT_FEATURES: &[&str] = &[ns::DISCO_INFO, ns::DISCO_ITEMS, ns::LAST, ns::MSG_OFFLINE];
+const ACCOUNT_FEATURES: &[&str] = &[
+    ns::DISCO_INFO,
+    ns::DISCO_ITEMS,
+    ns::LAST,
+    ns::MSG_OFFLINE,
+    ns::VCARD,
+];
 
 /// FORM_TYPE of XEP-0232.
 const SOFTWARE_INFO: &str = "urn:xmpp:dataforms:softwareinfo";
 
 /// Writes what the hub is.
-pub fn write_hub_info(software: &str, version: &str, w: &mut Writer<'_>) {
+pub fn write_hub_info(software: &str, version: &str, contacts: &Contacts, w: &mut Writer<'_>) {
     w.open("query").attr("xmlns", ns::DISCO_INFO);
     write_identity("server", "im", Some(software), w);
     for feature in HUB_FEATURES {
@@ -47,7 +57,9 @@ pub fn write_hub_info(software: &str, version: &str, w: &mut Writer<'_>) {
         w.open("field").attr("var", var).attr_opt("type", kind);
         w.element("value", value).close("field");
     }
-    w.close("x").close("query");
+    w.close("x");
+    contacts.write(w);
+    w.close("query");
 }
 
 /// Writes what belongs to the hub: its pubsub service, and the components that are connected.

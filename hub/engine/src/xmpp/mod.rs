@@ -1,8 +1,11 @@
 //! XMPP: bytes to stanzas to commands, and back.
 
 pub mod bind;
+pub mod blocking;
+pub mod carbons;
 pub mod command;
 pub mod component;
+pub mod contact;
 pub mod data_form;
 pub mod disco;
 pub mod features;
@@ -14,6 +17,7 @@ pub mod output;
 pub mod payload;
 pub mod ping;
 pub mod presence;
+pub mod private;
 pub mod pubsub;
 pub mod register;
 pub mod roster;
@@ -25,5 +29,6 @@ pub mod stanza_error;
 pub mod starttls;
 pub mod stream_error;
 pub mod time;
+pub mod vcard;
 pub mod version;
 pub mod xml;

@@ -70,6 +70,11 @@ pub const PRIVATE: &str = "jabber:iq:private";
 /// Commands, and the node under which disco lists them.
 pub const COMMANDS: &str = "http://jabber.org/protocol/commands";
 
+// --- XEP-0054: vcard-temp ---
+
+/// vCards.
+pub const VCARD: &str = "vcard-temp";
+
 // --- XEP-0059: result set management ---
 
 /// Paging through results.
@@ -124,6 +129,18 @@ pub const SHIM: &str = "http://jabber.org/protocol/shim";
 /// Disco feature: messages are kept for absent users.
 pub const MSG_OFFLINE: &str = "msgoffline";
 
+// --- XEP-0157: contact addresses ---
+
+/// FORM_TYPE of whom to write to about the service.
+pub const SERVER_INFO: &str = "http://jabber.org/network/serverinfo";
+
+// --- XEP-0191: blocking command ---
+
+/// Block lists.
+pub const BLOCKING: &str = "urn:xmpp:blocking";
+/// The condition of a stanza to somebody whom its sender has blocked.
+pub const BLOCKING_ERRORS: &str = "urn:xmpp:blocking:errors";
+
 // --- XEP-0198: stream management ---
 
 /// Acknowledgement and resumption.
@@ -143,6 +160,16 @@ pub const TIME: &str = "urn:xmpp:time";
 
 /// When and where a stanza was held back.
 pub const DELAY: &str = "urn:xmpp:delay";
+
+// --- XEP-0280: message carbons ---
+
+/// Copies for an account's other resources.
+pub const CARBONS: &str = "urn:xmpp:carbons:2";
+
+// --- XEP-0297: stanza forwarding ---
+
+/// A stanza inside another.
+pub const FORWARD: &str = "urn:xmpp:forward:0";
 
 // --- XEP-0334: message processing hints ---
 

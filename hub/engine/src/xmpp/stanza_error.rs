@@ -1,16 +1,17 @@
 //! Stanza errors: a refusal in XMPP's words.
 //!
-//! Implements: RFC 6120 §8.3 (conditions, types, text), XEP-0060 (the conditions of `pubsub#errors`). Not: `by` (§8.3.1,
+//! Implements: RFC 6120 §8.3 (conditions, types, text), XEP-0060 (the conditions of `pubsub#errors`), XEP-0191 1.3 §3.3
+//! (`<blocked/>`). Not: `by` (§8.3.1,
 //! optional: the refusing entity is the error's `from`), `redirect` (§8.3.3.14: the hub sends nobody elsewhere).
 
 use crate::{
-    refusal::{Detail, Reason, Refusal},
+    refusal::{Detail, Refusal},
     xmpp::{command, namespace as ns, pubsub::render_detail, xml::Writer},
 };
 
 /// Writes `<error/>` into a stanza that is open.
 pub fn write(refusal: &Refusal, w: &mut Writer<'_>) {
-    w.open("error").attr("type", kind(refusal));
+    w.open("error").attr("type", refusal.advice());
     let condition = refusal.reason.name();
     w.open(condition)
         .attr("xmlns", ns::STANZA_ERRORS)
@@ -25,24 +26,21 @@ pub fn write(refusal: &Refusal, w: &mut Writer<'_>) {
     }
     match refusal.detail {
         Some(Detail::Command(fault)) => command::write_fault(fault, w),
+        Some(Detail::Blocked) => {
+            w.open("blocked")
+                .attr("xmlns", ns::BLOCKING_ERRORS)
+                .close("blocked");
+        }
         Some(detail) => render_detail(detail, w),
         None => {}
     }
     w.close("error");
 }
 
-/// The error type (§8.3.2).
-const fn kind(refusal: &Refusal) -> &'static str {
-    match refusal.reason {
-        // XEP-0060 §6.2.3: waiting does not make somebody a subscriber.
-        Reason::UnexpectedRequest if refusal.detail.is_some() => "cancel",
-        reason => reason.advice(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::refusal::Reason;
 
     fn written(refusal: Refusal) -> String {
         let mut out = Vec::new();
@@ -73,6 +71,15 @@ mod tests {
             ),
             "<error type='cancel'><feature-not-implemented xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>\
              <unsupported xmlns='http://jabber.org/protocol/pubsub#errors' feature='collections'/></error>"
+        );
+    }
+
+    #[test]
+    fn xep_0191_s3_3_who_is_blocked_is_said_so_by_its_own_condition() {
+        assert_eq!(
+            written(Refusal::blocked()),
+            "<error type='cancel'><not-acceptable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>\
+             <blocked xmlns='urn:xmpp:blocking:errors'/></error>"
         );
     }
 

@@ -95,6 +95,7 @@ impl Hub {
             known_passwords: Arc::new(leveret_engine::credentials::KnownPasswords::new([3; 32])),
             software: "Leveret",
             version: "0.1.0",
+            contacts: Default::default(),
             budget: MailboxBudget::new(1_000, 1 << 20, 1 << 30),
             started: Now::default(),
         });

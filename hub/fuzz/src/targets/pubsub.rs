@@ -141,6 +141,7 @@ impl World {
             known_passwords: Arc::new(leveret_engine::credentials::KnownPasswords::new([3; 32])),
             software: "Leveret",
             version: "0",
+            contacts: Default::default(),
             budget: Arc::clone(&budget),
             started: Now::default(),
         };
@@ -399,7 +400,14 @@ impl Store {
         let items = |at: &NodeAddress| self.nodes.get(at).map_or_else(Vec::new, |(_, items)| items.clone());
         let page = |count: usize| PageInfo { count: count as u32, ..PageInfo::default() };
         match query {
-            StoreQuery::Boot => StoreAnswer::Boot { filters: Vec::new(), owed: Vec::new(), asked: Vec::new() },
+            StoreQuery::Boot => StoreAnswer::Boot {
+                filters: Vec::new(),
+                owed: Vec::new(),
+                asked: Vec::new(),
+                blocked: Vec::new(),
+            },
+            StoreQuery::Document { .. } => StoreAnswer::Document(None),
+            StoreQuery::DocumentSizes(_) => StoreAnswer::DocumentSizes(Vec::new()),
             StoreQuery::Account(jid) => {
                 let known = jid.local() == Some("juliet");
                 let account = known.then(|| self.account.clone().unwrap_or_else(|| juliet(&jid)));

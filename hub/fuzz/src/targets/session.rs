@@ -101,6 +101,7 @@ impl Peer {
             known_passwords: Arc::new(leveret_engine::credentials::KnownPasswords::new([3; 32])),
             software: "Leveret",
             version: "0",
+            contacts: Default::default(),
             budget: MailboxBudget::new(100, 1 << 20, 1 << 24),
             started: Now::default(),
         };

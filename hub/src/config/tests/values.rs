@@ -3,6 +3,22 @@
 use super::*;
 
 #[test]
+fn contacts_are_uris() {
+    let config =
+        load("[contact]\nabuse = [\"mailto:a@b.example\", \"xmpp:a@b.example\"]\nstatus = []");
+    assert_eq!(config.contacts.of("abuse").len(), 2);
+    assert!(config.contacts.of("status").is_empty());
+    assert_eq!(load(&config.to_toml_with_defaults()), config);
+    refused(
+        "[contact]\nabuse = [\"abuse@b.example\"]",
+        2,
+        10,
+        &["\"abuse@b.example\" is not a URI", "mailto:"],
+    );
+    refused("[contact]\nabuze = []", 2, 1, &["did you mean `abuse`?"]);
+}
+
+#[test]
 fn an_unknown_key_is_shown_with_its_line_and_the_nearest_known_key() {
     assert_eq!(
         complaint("[xmpp]\n\n  lisen = []\n"),

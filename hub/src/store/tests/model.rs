@@ -5,10 +5,12 @@ use std::{
     sync::Arc,
 };
 
+use bytes::Bytes;
 use leveret_engine::{
     account::{Account, Contact, Roster},
-    address::BareJid,
+    address::{BareJid, Jid},
     command::{PageInfo, PageRequest},
+    document::DocumentKey,
     effect::{AccountCounts, StoreAnswer, StoreOp, StoreQuery},
     item::{
         Affiliation, Item, NodeConfig, NodeRecord, NodeSubscription, PersonalNode,
@@ -41,6 +43,8 @@ pub(super) struct Model {
     filters: BTreeMap<(NodeAddress, Box<str>), NodeSubscription>,
     owed_items: BTreeMap<u64, (NodeAddress, Arc<Item>)>,
     owed: BTreeSet<(BareJid, u64)>,
+    blocked: BTreeSet<(BareJid, Box<str>)>,
+    documents: BTreeMap<(BareJid, DocumentKey), Bytes>,
     last_offline: u64,
     last_owed: u64,
 }
@@ -100,6 +104,8 @@ impl Model {
                     self.nodes.remove(&at);
                     self.drop_owed(|_, other, _| *other == at);
                 }
+                self.blocked.retain(|(own, _)| *own != account);
+                self.documents.retain(|(own, _), _| *own != account);
                 for node in self.nodes.values_mut() {
                     node.affiliations.remove(&account);
                     node.subscriptions
@@ -143,6 +149,32 @@ impl Model {
             StoreOp::RemoveOffline { account, up_to } => {
                 self.offline
                     .retain(|(seq, to, ..)| *to != account || *seq > up_to);
+            }
+            StoreOp::PutBlocked { account, jid } => {
+                if self.accounts.contains_key(&account) {
+                    self.blocked.insert((account, jid.as_str().into()));
+                }
+            }
+            StoreOp::RemoveBlocked { account, jid } => {
+                self.blocked.retain(|(own, other)| {
+                    *own != account || jid.as_ref().is_some_and(|jid| jid.as_str() != &**other)
+                });
+            }
+            StoreOp::PutDocument {
+                account,
+                key,
+                content: Some(content),
+            } => {
+                if self.accounts.contains_key(&account) {
+                    self.documents.insert((account, key), content);
+                }
+            }
+            StoreOp::PutDocument {
+                account,
+                key,
+                content: None,
+            } => {
+                self.documents.remove(&(account, key));
             }
             StoreOp::PutNode {
                 at,
@@ -284,11 +316,25 @@ impl Model {
                         .map(|((account, publisher), count)| (account, publisher, count))
                         .collect(),
                     asked: self.asked(),
+                    blocked: self
+                        .blocked
+                        .iter()
+                        .map(|(own, jid)| (own.clone(), Jid::parse(jid).unwrap()))
+                        .collect(),
                 }
             }
             StoreQuery::Account(jid) => {
                 let account = self.accounts.get(jid).cloned().map(Box::new);
                 StoreAnswer::Account(account, self.counts(jid))
+            }
+            StoreQuery::Document { account, key } => {
+                let found = self.documents.get(&(account.clone(), key.clone()));
+                StoreAnswer::Document(found.cloned())
+            }
+            StoreQuery::DocumentSizes(account) => {
+                let own = self.documents.iter().filter(|((own, _), _)| own == account);
+                let sizes = own.map(|((_, key), content)| (key.clone(), content.len() as u64));
+                StoreAnswer::DocumentSizes(sizes.collect())
             }
             StoreQuery::Roster(account) => {
                 let (contacts, version) = self.rosters.get(account).cloned().unwrap_or_default();

@@ -263,6 +263,7 @@ fn a_filter_has_subscriptions_and_no_node() {
         filters: vec![(at("a/+/b"), own.clone())],
         owed: vec![],
         asked: vec![],
+        blocked: vec![],
     };
     assert_eq!(store.asked(StoreQuery::Boot), boot);
     let of = StoreQuery::SubscriptionsOf {

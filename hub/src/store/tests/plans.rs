@@ -48,10 +48,12 @@ fn no_statement_scans_a_table() {
         "count(*) FROM account\"",
         "ORDER BY host, name, subid",
         "WHERE state = 1 ORDER BY jid\"",
+        "FROM blocked ORDER BY account, jid",
     ];
     let store = memory();
     let sources = [
         include_str!("../accounts.rs"),
+        include_str!("../documents.rs"),
         include_str!("../items.rs"),
         include_str!("../nodes.rs"),
         include_str!("../owed.rs"),

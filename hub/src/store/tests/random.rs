@@ -1,6 +1,6 @@
 //! Random operations on the store and on the model; after each group every kind of question must have equal answers.
 
-use leveret_engine::{account::PendingIn, node::NodeAddress};
+use leveret_engine::{account::PendingIn, document::DocumentKey, node::NodeAddress};
 
 use super::{model::Model, *};
 use crate::store::items::stored_retained;
@@ -96,7 +96,20 @@ impl Random {
 
     fn op(&mut self) -> StoreOp {
         let (account, at) = (self.account(), self.at());
-        match self.below(40) {
+        match self.below(46) {
+            40 | 41 => StoreOp::PutBlocked {
+                account,
+                jid: self.account().into(),
+            },
+            42 => StoreOp::RemoveBlocked {
+                account,
+                jid: self.one_in(2).then(|| self.account().into()),
+            },
+            43..=45 => StoreOp::PutDocument {
+                account,
+                key: DocumentKey::new("ns", self.pick(&["a", "b"])),
+                content: self.text().map(|text| text.as_bytes().to_vec().into()),
+            },
             0 | 1 => {
                 let mut made = super::account(account.as_str());
                 made.enabled = self.one_in(2);
@@ -219,6 +232,11 @@ fn questions(random: &mut Random) -> Vec<StoreQuery> {
         all.extend([
             StoreQuery::Account(account.clone()),
             StoreQuery::Roster(account.clone()),
+            StoreQuery::DocumentSizes(account.clone()),
+            StoreQuery::Document {
+                account: account.clone(),
+                key: DocumentKey::new("ns", "a"),
+            },
             StoreQuery::Offline {
                 account: account.clone(),
                 after,

@@ -1,8 +1,11 @@
 //! The router with a synchronous store in memory, and sessions that are lists.
 
 mod accounts;
+mod blocking;
+mod carbons;
 mod components;
 mod cursors;
+mod documents;
 mod messages;
 mod nodes;
 mod order;
@@ -81,6 +84,11 @@ impl World {
     }
 
     fn with(settings: RouterSettings) -> Self {
+        Self::on(settings, FakeStore::default())
+    }
+
+    /// A hub that starts on a store.
+    fn on(settings: RouterSettings, store: FakeStore) -> Self {
         let now = Now {
             mono: Instant::from_secs(1_000),
             wall: Timestamp::from_micros(1_800_000_000_000_000),
@@ -88,7 +96,7 @@ impl World {
         };
         let mut world = Self {
             router: Router::new(settings),
-            store: FakeStore::default(),
+            store,
             now,
             mailboxes: HashMap::new(),
             asked: 0,
@@ -123,9 +131,8 @@ impl World {
         let asked = self.asked;
         *self = Self {
             asked,
-            ..Self::with(settings)
+            ..Self::on(settings, store)
         };
-        self.store = store;
     }
 
     fn pass(&mut self, secs: u64) {
@@ -340,6 +347,17 @@ fn words(event: &Event) -> String {
             Some(contact) => format!("push {} {}", push.jid, contact.subscription.name()),
             None => format!("push {} removed", push.jid),
         },
+        What::BlockList(push) => {
+            let word = if push.blocked { "blocked" } else { "unblocked" };
+            let jids: Vec<_> = push.jids.iter().map(Jid::as_str).collect();
+            format!("{word} {}", jids.join(" ")).trim_end().to_owned()
+        }
+        What::Carbon(carbon) => {
+            let content = std::str::from_utf8(&carbon.message.content).unwrap();
+            let error = carbon.message.kind == MessageKind::Error;
+            let content = if error { "error" } else { content };
+            format!("{:?} copy of {content}", carbon.way).to_lowercase()
+        }
         What::Node(event) => format!("node {}", event.at.node),
     }
 }

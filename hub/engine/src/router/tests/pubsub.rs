@@ -22,7 +22,7 @@ fn node(name: &str) -> NodeId {
     NodeId::parse(name).unwrap()
 }
 
-fn publish(name: &str, id: u32) -> Command {
+pub(super) fn publish(name: &str, id: u32) -> Command {
     let payload = Payload::xml(bytes::Bytes::from_static(b"<t xmlns='urn:t'/>"));
     let item = NewItem {
         id: Some(ItemId::parse(&id.to_string()).unwrap()),
@@ -44,7 +44,7 @@ fn subscribe(name: &str, who: &str) -> Command {
 }
 
 /// A device with a node, and an operator who is subscribed to it.
-fn fleet() -> (World, SessionId, SessionId) {
+pub(super) fn fleet() -> (World, SessionId, SessionId) {
     let mut world = World::new();
     world.store.add_account(&bare("op"), Role::Operator);
     let device = world.online("dev7", "x", 0);

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::{
     account::{Account, Contact, Role, Roster, Subscription},
-    address::BareJid,
+    address::{BareJid, Jid},
+    document::DocumentKey,
     effect::{
         AccountCounts, StoreAnswer, StoreFault, StoreOp, StoreQuery, StoreRequest, StoreResponse,
     },
@@ -13,6 +14,7 @@ use crate::{
     node::{NodeAddress, NodeId},
     time::Timestamp,
 };
+use bytes::Bytes;
 use std::sync::Arc;
 
 #[derive(Default)]
@@ -21,6 +23,8 @@ pub(super) struct FakeStore {
     rosters: BTreeMap<BareJid, Roster>,
     offline: BTreeMap<BareJid, Vec<(u64, Timestamp, Message)>>,
     pub(super) owed: BTreeMap<BareJid, Vec<(u64, NodeAddress, Arc<Item>)>>,
+    pub(super) blocked: Vec<(BareJid, Jid)>,
+    documents: BTreeMap<(BareJid, DocumentKey), Bytes>,
     made: u64,
     nodes: BTreeMap<NodeAddress, NodeRecord>,
     requests: VecDeque<StoreRequest>,
@@ -159,6 +163,8 @@ impl FakeStore {
                 self.accounts.remove(&account);
                 self.rosters.remove(&account);
                 self.offline.remove(&account);
+                self.blocked.retain(|(own, _)| *own != account);
+                self.documents.retain(|(own, _), _| *own != account);
             }
             StoreOp::LastSeen { account, seen } => {
                 if let Some(account) = self.accounts.get_mut(&account) {
@@ -200,6 +206,26 @@ impl FakeStore {
                     .entry(account)
                     .or_default()
                     .retain(|(number, _, _)| *number > up_to);
+            }
+            StoreOp::PutBlocked { account, jid } => {
+                if !self.blocked.contains(&(account.clone(), jid.clone())) {
+                    self.blocked.push((account, jid));
+                }
+            }
+            StoreOp::RemoveBlocked { account, jid } => {
+                let is_meant = |other: &Jid| jid.as_ref().is_none_or(|jid| jid == other);
+                self.blocked
+                    .retain(|(own, other)| *own != account || !is_meant(other));
+            }
+            StoreOp::PutDocument {
+                account,
+                key,
+                content,
+            } => {
+                match content {
+                    Some(content) => self.documents.insert((account, key), content),
+                    None => self.documents.remove(&(account, key)),
+                };
             }
             StoreOp::PutNode {
                 at,
@@ -300,6 +326,7 @@ impl FakeStore {
                 filters: Vec::new(),
                 owed: Vec::new(),
                 asked: self.asked(),
+                blocked: self.blocked.clone(),
             },
             StoreQuery::Account(jid) => {
                 let counts = AccountCounts {
@@ -309,6 +336,17 @@ impl FakeStore {
                     ..AccountCounts::default()
                 };
                 StoreAnswer::Account(self.accounts.get(&jid).cloned().map(Box::new), counts)
+            }
+            StoreQuery::Document { account, key } => {
+                StoreAnswer::Document(self.documents.get(&(account, key)).cloned())
+            }
+            StoreQuery::DocumentSizes(account) => {
+                let own = self
+                    .documents
+                    .iter()
+                    .filter(|((own, _), _)| *own == account);
+                let sizes = own.map(|((_, key), content)| (key.clone(), content.len() as u64));
+                StoreAnswer::DocumentSizes(sizes.collect())
             }
             StoreQuery::Roster(jid) => {
                 StoreAnswer::Roster(self.rosters.get(&jid).cloned().unwrap_or_default())

@@ -74,6 +74,9 @@ impl Pubsub {
                 } => self.owed.add(account, publisher, 1),
                 StoreOp::PutAccount(_)
                 | StoreOp::RemoveAccount { .. }
+                | StoreOp::PutBlocked { .. }
+                | StoreOp::RemoveBlocked { .. }
+                | StoreOp::PutDocument { .. }
                 | StoreOp::LastSeen { .. }
                 | StoreOp::PutContact { .. }
                 | StoreOp::RemoveContact { .. }

@@ -299,8 +299,8 @@ impl Attached {
                 presence::write(event.xmpp(presence::render_shared), to, delay, out);
             }
             What::Node(node) => service::write_event(event, node, to, tag, delay, around, out),
-            // It has no roster.
-            What::Roster(_) => {}
+            // It has neither roster nor block list, and no other resources.
+            What::Roster(_) | What::BlockList(_) | What::Carbon(_) => {}
         }
     }
 }

@@ -1,6 +1,6 @@
 //! IQs of a component that the hub answers: for itself, for its pubsub service, for the accounts of its domain.
 //!
-//! Implements: RFC 6120 §8.4, §10.5.3; RFC 6121 §8.5.2.1.3; XEP-0012, 0030, 0092, 0199, 0202 by their files.
+//! Implements: RFC 6120 §8.4, §10.5.3; RFC 6121 §8.5.2.1.3; XEP-0012, 0030, 0054, 0092, 0199, 0202 by their files.
 
 use crate::{
     address::Jid,
@@ -14,7 +14,7 @@ use crate::{
         rsm,
         session::{Asked, Surroundings, service},
         stanza::{Stanza, open_result},
-        time, version,
+        time, vcard, version,
         xml::{Element, Writer},
     },
 };
@@ -99,7 +99,7 @@ impl Attached {
             (ns::DISCO_INFO, "query") => {
                 request.no_node()?;
                 request.result(out, |w| {
-                    disco::write_hub_info(shared.software, shared.version, w);
+                    disco::write_hub_info(shared.software, shared.version, &shared.contacts, w);
                 });
             }
             (ns::DISCO_ITEMS, "query") => {
@@ -194,8 +194,12 @@ impl Attached {
                     Command::ListBelongings { account, page },
                 )
             }
-            // RFC 6121 §2.3.3: a roster is its own account's to see and to change.
-            (ns::ROSTER, "query") => return Err(Reason::Forbidden.into()),
+            (ns::VCARD, "vCard") => (
+                Asked::VCard,
+                vcard::read(request.child, request.kind, account, false)?,
+            ),
+            // RFC 6121 §2.3.3, XEP-0049 §2.3: these are their own account's to see and to change.
+            (ns::ROSTER | ns::PRIVATE, "query") => return Err(Reason::Forbidden.into()),
             _ => {
                 pass_on(request, false, around, out);
                 return Ok(());

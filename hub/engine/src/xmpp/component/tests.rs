@@ -27,6 +27,7 @@ struct Stream {
 impl Stream {
     fn new() -> Self {
         let xmpp = Arc::new(XmppShared {
+            contacts: Default::default(),
             domain: BareJid::domain_only("localhost").unwrap(),
             service: BareJid::domain_only("pubsub.localhost").unwrap(),
             limits: Limits::default(),

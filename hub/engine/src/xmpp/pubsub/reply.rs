@@ -219,6 +219,8 @@ fn write_page_of(page: &Option<PageInfo>, w: &mut Writer<'_>) {
 /// Writes the pubsub condition that stands beside the general one in an error (§16.2.4).
 pub fn render_detail(detail: Detail, w: &mut Writer<'_>) {
     let (name, feature) = match detail {
+        // Not one of pubsub's: `stanza_error` writes it.
+        Detail::Blocked => return,
         Detail::ClosedNode => ("closed-node", None),
         Detail::ConfigurationRequired => ("configuration-required", None),
         Detail::InvalidJid => ("invalid-jid", None),

@@ -34,6 +34,12 @@ pub(in crate::xmpp) enum Asked {
     AccountItems,
     /// disco#items of the hub.
     HubItems,
+    /// The block list.
+    BlockList,
+    /// Something that the account keeps for itself.
+    Private,
+    /// A vCard.
+    VCard,
     /// Something of pubsub.
     Pubsub,
     /// The same, in the owner's namespace.
@@ -45,7 +51,7 @@ pub(in crate::xmpp) enum Asked {
 }
 
 impl Asked {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 17] = [
         Self::Nothing,
         Self::SignIn,
         Self::Register,
@@ -56,6 +62,9 @@ impl Asked {
         Self::AccountInfo,
         Self::AccountItems,
         Self::HubItems,
+        Self::BlockList,
+        Self::Private,
+        Self::VCard,
         Self::Pubsub,
         Self::PubsubOwner,
         Self::PubsubCommand,

@@ -1,6 +1,7 @@
 //! What the mailbox brings, written for the peer.
 //!
-//! Implements: the answers to `queries`; RFC 6121 §8.5.3 deliveries, §2.1.6 roster pushes; XEP-0203 delays; S23.
+//! Implements: the answers to `queries`; RFC 6121 §8.5.3 deliveries, §2.1.6 roster pushes; XEP-0203 delays; S23; copies (`carbons`) and
+//! pushes of block lists (`blocking`).
 //!
 //! What all receivers of an event share is rendered once and kept in the event; here only the envelope is added, straight
 //! into the connection's buffer.
@@ -14,8 +15,9 @@ use crate::{
     refusal::Refusal,
     time::Timestamp,
     xmpp::{
-        disco, last, message, presence, roster,
+        blocking, carbons, disco, last, message, presence, private, roster,
         stanza::{StanzaName, open_result, write_error},
+        vcard,
         xml::Writer,
     },
 };
@@ -86,7 +88,7 @@ impl Bound {
     ) {
         let delay = delay.map(|at| (&around.shared.domain, at));
         let id = match event.what {
-            What::Roster(_) => self.next_id(),
+            What::Roster(_) | What::BlockList(_) => self.next_id(),
             _ => String::new(),
         };
         let to = match addressed {
@@ -103,6 +105,14 @@ impl Bound {
             What::Probe(probe) => presence::write_probe(probe, out),
             What::Roster(push) => {
                 roster::write_push(push, &id, self.jid.as_str(), out);
+            }
+            What::BlockList(push) => {
+                blocking::write_push(push, &id, self.jid.as_str(), out);
+            }
+            What::Carbon(_) => {
+                // XEP-0280 §7: to the resource that gets the copy, however it was addressed.
+                let to = self.jid.as_str();
+                carbons::write(event.xmpp(carbons::render_shared), to, out);
             }
             What::Node(node) => service::write_event(event, node, to, tag, delay, around, out),
         }
@@ -164,6 +174,13 @@ pub(in crate::xmpp) fn write_answer(
         }
         (Asked::HubItems, Reply::Components(components)) => {
             disco::write_hub_items(&around.shared.service, components, &mut w);
+        }
+        (Asked::BlockList, Reply::BlockList(jids)) => blocking::write(jids, &mut w),
+        (Asked::Private, Reply::Document { key, content }) => {
+            private::write(key, content.as_ref(), &mut w);
+        }
+        (Asked::VCard, Reply::Document { content, .. }) => {
+            vcard::write(content.as_ref(), &mut w);
         }
         (Asked::Pubsub | Asked::PubsubOwner, Reply::Pubsub(reply)) => {
             w.finish_tag();

@@ -1,7 +1,7 @@
 //! IQs that the hub answers: for itself, for its pubsub service, for the accounts of its domain.
 //!
 //! Implements: RFC 6120 §8.4, §10.3.3, §10.5.3; RFC 6121 §2 roster, §8.5.2.1.3 what is answered on behalf of an account;
-//! RFC 3921 §3 session; XEP-0012, 0030, 0077, 0092, 0199, 0202 by their files.
+//! RFC 3921 §3 session; XEP-0012, 0030, 0049, 0054, 0077, 0092, 0191, 0199, 0202, 0280 by their files.
 
 use crate::{
     address::Jid,
@@ -10,11 +10,11 @@ use crate::{
     refusal::{Reason, Refusal},
     time::Now,
     xmpp::{
-        disco, last, namespace as ns,
+        blocking, carbons, disco, last, namespace as ns,
         output::Output,
-        register, roster, rsm,
+        private, register, roster, rsm,
         stanza::{Stanza, open_result},
-        time, version,
+        time, vcard, version,
         xml::{Element, Writer},
     },
 };
@@ -90,8 +90,37 @@ impl Bound {
                 Ok(())
             }
             (ns::LAST | ns::DISCO_INFO | ns::DISCO_ITEMS, "query")
-            | (ns::PUBSUB | ns::PUBSUB_OWNER, "pubsub") => {
-                self.query_of_account(request, around, out)
+            | (ns::PUBSUB | ns::PUBSUB_OWNER, "pubsub")
+            | (ns::VCARD, "vCard") => self.query_of_account(request, around, out),
+            (ns::PRIVATE, "query") => {
+                let command = private::read(request.child, request.kind, self.account())?;
+                let asked = match &command {
+                    Command::GetDocument { .. } => Asked::Private,
+                    _ => Asked::Done,
+                };
+                self.ask(asked, request.stanza, request.to, command, around, out);
+                Ok(())
+            }
+            (ns::BLOCKING, _) => {
+                let command = blocking::read(request.child, request.kind)?;
+                let asked = match &command {
+                    Command::GetBlockList => Asked::BlockList,
+                    _ => Asked::Done,
+                };
+                self.ask(asked, request.stanza, request.to, command, around, out);
+                Ok(())
+            }
+            (ns::CARBONS, _) => {
+                let command = carbons::read(request.child, request.kind)?;
+                self.ask(
+                    Asked::Done,
+                    request.stanza,
+                    request.to,
+                    command,
+                    around,
+                    out,
+                );
+                Ok(())
             }
             _ => self.query_session(request, around, out),
         }
@@ -110,7 +139,7 @@ impl Bound {
             (ns::DISCO_INFO, "query") => {
                 request.no_node()?;
                 self.result(&request, out, |w| {
-                    disco::write_hub_info(shared.software, shared.version, w);
+                    disco::write_hub_info(shared.software, shared.version, &shared.contacts, w);
                 });
             }
             (ns::DISCO_ITEMS, "query") => {
@@ -287,12 +316,16 @@ impl Bound {
             (request.child.namespace(), request.child.name()),
             (ns::LAST | ns::DISCO_INFO | ns::DISCO_ITEMS, "query")
                 | (ns::PUBSUB | ns::PUBSUB_OWNER, "pubsub")
+                | (ns::VCARD, "vCard")
         );
         if of_our_account && answered_here {
             return self.query_of_account(request, around, out);
         }
         // RFC 6121 §2.3.3: a roster is its own account's to see and to change, whether or not there is such an account.
-        if of_our_account && request.child.is("query", ns::ROSTER) {
+        // XEP-0049 §2.3: so is what it keeps for itself.
+        let is_its_own =
+            request.child.is("query", ns::ROSTER) || request.child.is("query", ns::PRIVATE);
+        if of_our_account && is_its_own {
             return Err(Reason::Forbidden.into());
         }
         let id = request.stanza.id.unwrap_or_default();
@@ -321,6 +354,15 @@ impl Bound {
             ns::LAST => {
                 request.only(IqKind::Get)?;
                 (Asked::Activity, Command::Activity { of: account.into() })
+            }
+            ns::VCARD => {
+                let is_own = account == self.account();
+                let command = vcard::read(request.child, request.kind, account, is_own)?;
+                let asked = match &command {
+                    Command::GetDocument { .. } => Asked::VCard,
+                    _ => Asked::Done,
+                };
+                (asked, command)
             }
             // XEP-0163 §3.1: every account a pubsub service; its nodes are asked for at its own address.
             namespace

@@ -10,7 +10,7 @@ use crate::{
     limits::{ATTRIBUTES_MAX, Limits, STANZA_DEPTH_MAX},
     mailbox::{Mailbox, MailboxBudget},
     time::Now,
-    xmpp::{framing::FrameLimits, sasl::ChannelBindings},
+    xmpp::{contact::Contacts, framing::FrameLimits, sasl::ChannelBindings},
 };
 
 use super::seed::Seed;
@@ -37,6 +37,8 @@ pub struct XmppShared {
     pub software: &'static str,
     /// The software's version (XEP-0092).
     pub version: &'static str,
+    /// Whom to write to about the service (XEP-0157).
+    pub contacts: Contacts,
     /// Of which mailboxes are made.
     pub budget: Arc<MailboxBudget>,
     /// When the hub was started, for its uptime (XEP-0012 §5).

@@ -13,6 +13,7 @@ fn shared() -> Arc<XmppShared> {
         known_passwords: Arc::new(crate::credentials::KnownPasswords::new([1; 32])),
         software: "Leveret",
         version: "0",
+        contacts: Default::default(),
         budget: MailboxBudget::new(10, 10_000, 100_000),
         started: Now::default(),
     })
