@@ -6,11 +6,13 @@ mod carbons;
 mod components;
 mod cursors;
 mod documents;
+mod groups;
 mod messages;
 mod nodes;
 mod order;
 mod presence;
 mod pubsub;
+mod regroup;
 mod rosters;
 mod store;
 

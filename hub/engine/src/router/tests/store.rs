@@ -80,6 +80,17 @@ impl FakeStore {
         responses
     }
 
+    /// Answers the last question, as things are now, and keeps the answer back.
+    pub(super) fn hold_back(&mut self) -> StoreResponse {
+        match self.requests.pop_back() {
+            Some(StoreRequest::Query { id, query }) => StoreResponse::Answered {
+                id,
+                answer: Ok(self.query(query)),
+            },
+            other => panic!("no question: {other:?}"),
+        }
+    }
+
     /// How many items a removal finds; of a node only the newest is known here.
     fn found(&self, op: &StoreOp) -> Option<u32> {
         let StoreOp::RemoveItems { at, ids } = op else {
