@@ -12,7 +12,7 @@ use std::{
 
 use leveret_engine::{
     account::{Account, Contact, Role, Subscription},
-    address::{BareJid, FullJid},
+    address::{BareJid, FullJid, Jid},
     command::{Answer, Command, EndReason, PubsubAction, PubsubReply, Reply, Token},
     credentials::{Credentials, Derivation, Password},
     event::{Event, What},
@@ -95,7 +95,11 @@ impl Hub {
             known_passwords: Arc::new(leveret_engine::credentials::KnownPasswords::new([3; 32])),
             software: "Leveret",
             version: "0.1.0",
-            contacts: Default::default(),
+            contacts: {
+                let mut contacts = leveret_engine::xmpp::contact::Contacts::default();
+                contacts.set("abuse", vec!["mailto:abuse@localhost".into()]);
+                contacts
+            },
             budget: MailboxBudget::new(1_000, 1 << 20, 1 << 30),
             started: Now::default(),
         });
@@ -249,7 +253,30 @@ impl Hub {
             Command::Register { account, .. } if account.as_str() == "juliet@localhost" => {
                 Err(Reason::Conflict.into())
             }
-            Command::SetContact { .. }
+            Command::GetBlockList => Ok(Reply::BlockList(vec![
+                Jid::parse("romeo@montague.net").unwrap(),
+                Jid::parse("iago@shakespeare.lit").unwrap(),
+            ])),
+            Command::GetDocument { of, key } => match (of.local(), key.is_public()) {
+                (_, false) => Ok(Reply::Document {
+                    key: key.clone(),
+                    content: None,
+                }),
+                (Some("romeo"), true) => Ok(Reply::Document {
+                    key: key.clone(),
+                    content: Some("<vCard xmlns='vcard-temp'><FN>Romeo</FN></vCard>".into()),
+                }),
+                (Some("juliet"), true) => Err(Reason::ItemNotFound.into()),
+                _ => Err(Reason::ServiceUnavailable.into()),
+            },
+            Command::Block(jids) if jids.iter().any(|jid| jid.local() == Some("romeo")) => {
+                Err(Refusal::blocked())
+            }
+            Command::Block(_)
+            | Command::Unblock(_)
+            | Command::SetCarbons(_)
+            | Command::SetDocuments(_)
+            | Command::SetContact { .. }
             | Command::RemoveContact { .. }
             | Command::Register { .. }
             | Command::ChangeCredentials(_)

@@ -36,44 +36,6 @@ impl Bound {
         let from = answer.token.to.as_ref().map(Jid::as_str);
         let to = self.jid.as_str();
         write_answer(asked, &answer.result, id, from, to, around, out);
-        let to = Some(self.jid.as_str());
-        let reply = match &answer.result {
-            Ok(reply) => reply,
-            Err(refusal) => {
-                return write_error(StanzaName::Iq, Some(id), from, to, refusal, out);
-            }
-        };
-        let mut w = Writer::new(out);
-        open_result(&mut w, id, from, to);
-        match (asked, reply) {
-            (
-                Asked::Roster,
-                Reply::Roster {
-                    contacts,
-                    shared,
-                    version,
-                },
-            ) => {
-                roster::write(contacts.as_deref(), shared, version, &mut w);
-            }
-            (Asked::Activity, Reply::Activity { seconds, status }) => {
-                last::write(*seconds, status.as_deref(), &mut w);
-            }
-            (Asked::AccountInfo, Reply::Described { .. }) => disco::write_account_info(&mut w),
-            (Asked::AccountItems, Reply::Belongings { resources, nodes }) => {
-                let own = self.bare_text();
-                disco::write_account_items(resources, nodes, from.unwrap_or(own), &mut w);
-            }
-            (Asked::Pubsub | Asked::PubsubOwner, Reply::Pubsub(reply)) => {
-                w.finish_tag();
-                service::write_reply(reply, asked, from, out);
-                Writer::new(out).close("iq");
-                return;
-            }
-            // What was asked is done, and there is nothing to tell.
-            _ => {}
-        }
-        w.close("iq");
     }
 
     /// Writes an event.
