@@ -80,8 +80,8 @@ pub struct LogArgs {
 pub enum Command {
     /// Run the hub
     ///
-    /// Logs one line when each listener is ready. SIGTERM and SIGINT drain and end it; SIGHUP reloads certificates, access rules and
-    /// limits.
+    /// Logs one line when each listener is ready. SIGTERM and SIGINT drain and end it; SIGHUP reloads certificates, access rules,
+    /// components and limits.
     #[command(after_long_help = "Example:\n  leveret --config /etc/leveret.toml serve")]
     Serve,
 
@@ -314,12 +314,12 @@ pub enum SessionCommand {
     #[command(after_long_help = "Example:\n  leveret session list")]
     List,
 
-    /// End a session, or all of an account
+    /// End a session, all of an account, or a component's
     #[command(
-        after_long_help = "Examples:\n  leveret session kick dev7\n  leveret session kick dev7@example.org/console"
+        after_long_help = "Examples:\n  leveret session kick dev7\n  leveret session kick dev7@example.org/console\n  leveret session kick @sensors.example.org"
     )]
     Kick {
-        /// A full address for one session; a name or a bare address for all of an account
+        /// A full address for one session; a name or a bare address for all of an account; `@` and the domain for a component
         #[arg(value_name = "JID")]
         jid: String,
     },

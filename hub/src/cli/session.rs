@@ -21,7 +21,9 @@ pub(super) async fn run(
             other => return Err(CommandError::unexpected(&other)),
         },
         SessionCommand::Kick { jid } => {
-            let jid = if jid.contains('/') {
+            let jid = if let Some(component) = jid.strip_prefix('@') {
+                component.to_owned()
+            } else if jid.contains('/') {
                 jid
             } else {
                 address(&jid, domain)?.to_string()

@@ -30,8 +30,63 @@ class SignInFailed(Exception):
         self.condition = condition
 
 
-class Person(slixmpp.ClientXMPP):
-    """Keeps every stanza that came in until a test takes it with `expect`."""
+class Inbox:
+    """Keeps every stanza that came in until a test takes it with `expect`. Mixed into a stream of slixmpp's."""
+
+    def open_inbox(self) -> None:
+        self.received: list[StanzaBase] = []
+        self._news = asyncio.Event()
+        self.add_filter("in", self._keep)
+
+    # What came in.
+
+    def _keep(self, stanza: StanzaBase) -> StanzaBase:
+        self.received.append(stanza)
+        self._news.set()
+        return stanza
+
+    async def expect(self, wanted: Callable[[StanzaBase], bool], within: float = ANSWER_SECONDS_MAX) -> StanzaBase:
+        """Takes the first stanza that fits, in order of arrival, waiting for it if need be."""
+        try:
+            async with asyncio.timeout(within):
+                while True:
+                    for index, stanza in enumerate(self.received):
+                        if wanted(stanza):
+                            return self.received.pop(index)
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            seen = "\n  ".join(str(stanza) for stanza in self.received[-12:]) or "nothing"
+            raise AssertionError(f"{self.boundjid} waited in vain for {describe(wanted)}; it holds\n  {seen}") from None
+
+    async def expect_silence(self, unwanted: Callable[[StanzaBase], bool], seconds: float = SILENCE_SECONDS) -> None:
+        await asyncio.sleep(seconds)
+        for stanza in self.received:
+            assert not unwanted(stanza), f"{self.boundjid} should not have got {stanza}"
+
+    def forget(self) -> None:
+        self.received.clear()
+
+    # Asking.
+
+    async def ask(self, kind: str, to: str | None, payload: str, sender: str | None = None):
+        """Sends one IQ with the payload given as XML; returns the answer, or raises IqError. Only a component has a `sender`."""
+        iq = self.make_iq(ito=to, ifrom=sender)
+        iq["type"] = kind
+        iq.set_payload(ET.fromstring(payload))
+        return await iq.send(timeout=ANSWER_SECONDS_MAX)
+
+    async def refused(self, question) -> IqError:
+        """Awaits an IQ that must fail, and returns the refusal."""
+        try:
+            answer = await question
+        except IqError as refusal:
+            return refusal
+        raise AssertionError(f"granted, though it should be refused: {answer}")
+
+
+class Person(Inbox, slixmpp.ClientXMPP):
+    """An account's session."""
 
     def __init__(self, server: Server, account: Account, *, resource: str | None = None, mechanism: str | None = None,
                  direct_tls: bool = False, tls: bool = True, certificate=None, tls_version: ssl.TLSVersion | None = None,
@@ -60,9 +115,7 @@ class Person(slixmpp.ClientXMPP):
         self.roster.auto_subscribe = False
         for plugin in PLUGINS + plugins:
             self.register_plugin(plugin)
-        self.received: list[StanzaBase] = []
-        self._news = asyncio.Event()
-        self.add_filter("in", self._keep)
+        self.open_inbox()
         self.cut_off = False
 
     # Sign-in and farewell.
@@ -103,52 +156,6 @@ class Person(slixmpp.ClientXMPP):
         """Tears the connection without a word, as a lost radio link or a power cut does."""
         if self.transport:
             self.transport.abort()
-
-    # What came in.
-
-    def _keep(self, stanza: StanzaBase) -> StanzaBase:
-        self.received.append(stanza)
-        self._news.set()
-        return stanza
-
-    async def expect(self, wanted: Callable[[StanzaBase], bool], within: float = ANSWER_SECONDS_MAX) -> StanzaBase:
-        """Takes the first stanza that fits, in order of arrival, waiting for it if need be."""
-        try:
-            async with asyncio.timeout(within):
-                while True:
-                    for index, stanza in enumerate(self.received):
-                        if wanted(stanza):
-                            return self.received.pop(index)
-                    self._news.clear()
-                    await self._news.wait()
-        except TimeoutError:
-            seen = "\n  ".join(str(stanza) for stanza in self.received[-12:]) or "nothing"
-            raise AssertionError(f"{self.boundjid} waited in vain for {describe(wanted)}; it holds\n  {seen}") from None
-
-    async def expect_silence(self, unwanted: Callable[[StanzaBase], bool], seconds: float = SILENCE_SECONDS) -> None:
-        await asyncio.sleep(seconds)
-        for stanza in self.received:
-            assert not unwanted(stanza), f"{self.boundjid} should not have got {stanza}"
-
-    def forget(self) -> None:
-        self.received.clear()
-
-    # Asking.
-
-    async def ask(self, kind: str, to: str | None, payload: str):
-        """Sends one IQ with the payload given as XML; returns the answer, or raises IqError."""
-        iq = self.make_iq(ito=to)
-        iq["type"] = kind
-        iq.set_payload(ET.fromstring(payload))
-        return await iq.send(timeout=ANSWER_SECONDS_MAX)
-
-    async def refused(self, question) -> IqError:
-        """Awaits an IQ that must fail, and returns the refusal."""
-        try:
-            answer = await question
-        except IqError as refusal:
-            return refusal
-        raise AssertionError(f"granted, though it should be refused: {answer}")
 
     async def settle(self) -> None:
         """A round trip: what the server sent before is here, what we sent before has been taken."""

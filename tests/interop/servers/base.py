@@ -42,6 +42,8 @@ class Options:
     limits: tuple[tuple[str, int], ...] = ()
     # Hub only: False leaves the default access rules in force (a device owns devices/<its name>/#).
     open_access: bool = True
+    # External components (XEP-0114): domain and secret of each.
+    components: tuple[tuple[str, str], ...] = ()
 
 
 def free_ports(count: int) -> list[int]:
@@ -68,7 +70,7 @@ class Server:
         self.directory = directory
         self.options = options
         self.host = "127.0.0.1"
-        self.port, self.tls_port = free_ports(2)
+        self.port, self.tls_port, self.component_port = free_ports(3)
         self.log_path = directory / "server.log"
         self.process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count(1)

@@ -24,7 +24,7 @@ class Leveret(Server):
         "last-activity", "time", "version", "registration", "account-removal", "pubsub", "pubsub-instant", "pubsub-config",
         "pubsub-whitelist", "pubsub-publish-model", "pubsub-rsm", "pubsub-affiliations", "pubsub-subscriptions",
         "pubsub-filters", "pubsub-last-item", "pubsub-delete-notify", "pubsub-purge", "access-rules", "restart",
-        "cli", "limits", "hostile", "disco-account",
+        "cli", "limits", "hostile", "disco-account", "components",
     })
 
     def __init__(self, directory: Path, options: Options = Options()):
@@ -45,12 +45,16 @@ class Leveret(Server):
             "[registration]",
             f"enabled = {str(self.options.registration).lower()}",
         ]
+        if self.options.components:
+            lines += ["[components]", f'listen = ["127.0.0.1:{self.component_port}"]']
         if self.options.client_ca:
             lines += ["[tls]", f"client_ca = {json.dumps(str(self.options.client_ca))}"]
         lines += ["[limits]"] + [f"{key} = {value}" for key, value in limits.items()]
         if self.options.open_access:
             # No more than these, or the rules would overrule what the tests give each node as its models (S13).
             lines += ["[[access]]", 'who = "all"', 'do = ["create"]', 'on = "#"']
+        for domain, secret in self.options.components:
+            lines += ["[[component]]", f"domain = {json.dumps(domain)}", f"secret = {json.dumps(secret)}"]
         self.config_path.write_text("\n".join(lines) + "\n")
 
     def command(self) -> list[str]:
