@@ -111,7 +111,7 @@ pub enum NodeChange {
     },
     /// The configuration changed; with it, if the node delivers payloads.
     Configured(Option<Box<NodeConfig>>),
-    /// A subscription changed (XEP-0060 §8.8.4, §12.19).
+    /// A subscription changed (XEP-0060 §8.8.4, §13.14).
     Subscription {
         /// Whose.
         jid: Jid,
@@ -119,7 +119,7 @@ pub enum NodeChange {
         state: SubscriptionState,
         /// Which one.
         subid: Option<Box<str>>,
-        /// When it will be over, where that is why it is spoken of (§12.18).
+        /// When it will be over, where that is why it is spoken of (§13.19).
         expiry: Option<Timestamp>,
     },
     /// Somebody asks the owners to be subscribed (XEP-0060 §8.6).

@@ -49,6 +49,7 @@ impl Router {
                 self.broadcast(&own.bare(), &event);
                 self.start_contacts(id);
                 self.start_kept(id);
+                self.start_requests(id, &own.bare());
             }
             Announced::Update { now_reachable } => {
                 self.broadcast(&own.bare(), &event);

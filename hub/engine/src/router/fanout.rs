@@ -14,17 +14,18 @@ use crate::{
     address::Jid,
     class::Class,
     command::{Cursor, EndReason, SessionId},
-    event::Event,
+    event::{Event, NodeChange, What},
     item::Shows,
     limits::{FANOUT_SLICE, FANOUTS_PER_SESSION_MAX},
     mailbox::{Addressed, Entry, Pushed, SubscriptionTag},
     node::NodeAddress,
     router::{
         block_lists::Screen,
+        digest::Digests,
         directory::{Directory, Session},
     },
     service::{AccountId, Deliveries, Delivery, Recipient},
-    time::Timestamp,
+    time::{Instant, Timestamp},
 };
 
 /// What keeps its own order.
@@ -79,6 +80,10 @@ pub(super) struct Post {
     /// Sessions whose connection has left or whose mailbox overflowed: to be detached.
     pub(super) gone: Vec<SessionId>,
     pub(super) deliveries: u64,
+    /// What is held back.
+    pub(super) digests: Digests,
+    /// The time of the entry that is being handled.
+    pub(super) now: Instant,
 }
 
 impl Post {
@@ -257,6 +262,56 @@ fn relieved(backlogs: &mut HashMap<SessionId, Backlog>, by: SessionId) -> bool {
     relieved
 }
 
+/// Delivers a job to all whom it is for, who are few.
+pub(super) fn at_once(job: &Job, directory: &Directory, post: &mut Post) {
+    let mut next = 0;
+    while next < job.to.len() {
+        next = slice(job, next, directory, post);
+    }
+}
+
+/// Whether a delivery waits for others (`pubsub#digest`). One that cannot wait takes those along that do.
+fn is_held_back(job: &Job, delivery: &Delivery, directory: &Directory, post: &mut Post) -> bool {
+    let tag = delivery
+        .tag
+        .as_ref()
+        .and_then(|tag| Some((tag, tag.digest_millis?)));
+    match tag {
+        Some((tag, millis)) if Digests::holds(&job.event) => {
+            if is_here(delivery.to, job.reach, directory) {
+                let now = post.now;
+                post.digests.hold(&job.event, delivery, tag, millis, now);
+            }
+            return true;
+        }
+        Some(_) => {}
+        // The subscription may be at its end.
+        None if post.digests.is_empty() || !is_of_subscription(&job.event) => return false,
+        None => {}
+    }
+    for held in post.digests.take_all(delivery.to) {
+        at_once(&held, directory, post);
+    }
+    false
+}
+
+fn is_of_subscription(event: &Event) -> bool {
+    matches!(&event.what, What::Node(node) if matches!(node.change, NodeChange::Subscription { .. }))
+}
+
+/// Whether anybody would get a delivery now.
+fn is_here(to: Recipient, reach: Reach, directory: &Directory) -> bool {
+    match to {
+        Recipient::Session(id) => directory.get(id).is_some(),
+        Recipient::Account(account) => {
+            let mut sessions = directory.sessions_of(account).iter();
+            let reached =
+                |id: &SessionId| directory.get(*id).is_some_and(|one| reach.includes(one));
+            sessions.any(reached) || directory.relay(account).is_some()
+        }
+    }
+}
+
 /// Delivers up to a slice of the list from `next` on; returns where to go on.
 fn slice(job: &Job, next: usize, directory: &Directory, post: &mut Post) -> usize {
     let end = job.to.len().min(next + FANOUT_SLICE);
@@ -264,6 +319,9 @@ fn slice(job: &Job, next: usize, directory: &Directory, post: &mut Post) -> usiz
     let passes = |session: &Session| !screen.as_ref().is_some_and(|screen| screen.stops(session));
     let hides = |jid: &Jid| screen.as_ref().is_some_and(|screen| screen.hides_from(jid));
     for delivery in job.to.range(next, FANOUT_SLICE) {
+        if is_held_back(job, delivery, directory, post) {
+            continue;
+        }
         match delivery.to {
             Recipient::Session(id) => {
                 // A component's session has many addresses: which one is meant is in the tag.

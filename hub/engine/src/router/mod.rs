@@ -21,10 +21,12 @@ mod commit;
 mod components;
 mod contacts;
 mod cursor;
+mod digest;
 mod directory;
 mod dispatch;
 mod documents;
 mod fanout;
+mod lease;
 mod needs;
 mod pipeline;
 mod regroup;
@@ -122,6 +124,8 @@ pub struct Router {
     asks: u64,
     booted: bool,
     store_retry: Option<Instant>,
+    /// When the store is asked for leases that are over.
+    lease_sweep: Option<Instant>,
     started: Option<Instant>,
     stopping: bool,
     counts: RouterStatus,
@@ -172,6 +176,7 @@ impl Router {
             asks: 0,
             booted: false,
             store_retry: None,
+            lease_sweep: None,
             started: None,
             stopping: false,
             counts: RouterStatus::default(),
@@ -214,13 +219,23 @@ impl Router {
             self.load_again();
         }
         self.retry_cursors();
+        self.see_to_leases();
+        while let Some(jobs) = self.post.digests.take_due(now.mono) {
+            for job in jobs {
+                fanout::at_once(&job, &self.directory, &mut self.post);
+            }
+        }
         self.leave();
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) should be called.
     pub fn next_deadline(&self) -> Option<Instant> {
         let retry = self.cursors.next_deadline();
-        [self.store_retry, retry].into_iter().flatten().min()
+        let digest = self.post.digests.next_deadline();
+        [self.store_retry, retry, digest, self.lease_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Makes one slice of the deliveries under way (S7); true if more is left.
@@ -309,6 +324,7 @@ impl Router {
     fn enter(&mut self, now: Now) {
         self.started.get_or_insert(now.mono);
         self.now = now;
+        self.post.now = now.mono;
     }
 
     /// Ends what was found ended on the way, until nothing more is.

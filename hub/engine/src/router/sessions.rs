@@ -10,7 +10,7 @@ use crate::{
     event::{Event, What},
     refusal::{Reason, Refusal},
     router::{Router, availability::Farewell, commit::After, pipeline::Ask},
-    service::presence,
+    service::{Recipient, presence},
 };
 
 impl Router {
@@ -109,6 +109,7 @@ impl Router {
             self.residency.unpin(&parked.pins);
         }
         let resume = self.cursors.forget(id);
+        drop(self.post.digests.take_all(Recipient::Session(id)));
         self.component_left(id);
         let Some(jid) = session.jid else { return };
         let account = jid.bare();

@@ -33,6 +33,10 @@ pub(super) enum Asked {
     Owed(Cursor),
     Accounts(Ask),
     Totals(Ask),
+    /// Leases that are over.
+    Ended,
+    /// Requests to subscribe that wait for an owner, for the session with which it came.
+    Requests(BareJid, SessionId),
     /// What an account that has come is subscribed to.
     Judge(BareJid),
     /// Members of roster groups: for a session whose view changed, or for a roster.
@@ -198,6 +202,12 @@ impl Router {
                 };
                 self.listed(id, number, &query, found);
             }
+            (Asked::Ended, Ok(StoreAnswer::Ended(list))) => self.end_leases(list),
+            (Asked::Requests(owner, id), Ok(StoreAnswer::Pending { list, .. })) => {
+                self.send_requests(&owner, id, list)
+            }
+            // Asked again in an hour, and when the owner comes again.
+            (Asked::Ended | Asked::Requests(..), _) => {}
             (Asked::Judge(account), Ok(StoreAnswer::Subscriptions(list))) => {
                 self.judge(&account, list)
             }
@@ -232,6 +242,7 @@ impl Router {
                 };
                 self.pubsub.boot(filters, owed, asked, &mut world, self.now);
                 self.booted = true;
+                self.lease_sweep = Some(self.now.mono);
             }
             (Need::Account(jid) | Need::Record(jid), StoreAnswer::Account(account, counts)) => {
                 self.residency.put_account(jid, account, counts);

@@ -1,6 +1,6 @@
 //! Notifications: the part that all receivers share, and the headers of one delivery (S23).
 //!
-//! Implements: XEP-0060 1.30 §4.3, §7.1.2.1, §7.2.2.1, §8.2.6, §8.4.2, §8.5.2, §8.8.4, §8.9.4, §12.20; XEP-0131 1.2 §3.
+//! Implements: XEP-0060 1.30 §4.3, §7.1.2.1, §7.2.2.1, §8.2.6, §8.4.2, §8.5.2, §8.8.4, §8.9.4, §13.16; XEP-0131 1.2 §3.
 
 use bytes::Bytes;
 
@@ -124,9 +124,9 @@ fn write_items(change: &NodeChange, w: &mut Writer<'_>) {
     }
 }
 
-/// The headers of one delivery: through which subscriptions it came, if that must be said (§12.20, S17).
+/// The headers of one delivery: through which subscriptions it came, if that must be said (§13.16, S17).
 pub fn render_headers(tag: &SubscriptionTag, change: &NodeChange, out: &mut Vec<u8>) {
-    // §12.20: identifiers only with what may differ from subscription to subscription.
+    // §13.16: identifiers only with what may differ from subscription to subscription.
     let of_items = matches!(
         change,
         NodeChange::Published { .. } | NodeChange::Retracted(_) | NodeChange::Digest(_)

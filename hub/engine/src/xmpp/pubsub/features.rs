@@ -155,7 +155,7 @@ pub const FEATURES: &[Feature] = &[
         var: "http://jabber.org/protocol/shim",
         level: Level::Optional,
         section: "§13.16",
-        offer: Offer::Tested(Place::Service, "s12_20_headers_name_the_subscriptions_and_the_filter"),
+        offer: Offer::Tested(Place::Service, "s13_16_headers_name_the_subscriptions_and_the_filter"),
     },
 ];
 

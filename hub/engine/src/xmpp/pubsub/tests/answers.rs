@@ -315,7 +315,7 @@ mod notifications {
     }
 
     #[test]
-    fn s12_20_headers_name_the_subscriptions_and_the_filter() {
+    fn s13_16_headers_name_the_subscriptions_and_the_filter() {
         let mut out = Vec::new();
         let items = NodeChange::Retracted(Vec::new());
         render_headers(&SubscriptionTag::default(), &items, &mut out);
