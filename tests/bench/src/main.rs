@@ -5,6 +5,7 @@
 
 mod client;
 mod measure;
+mod nodes;
 mod scenario;
 mod scram;
 
@@ -75,6 +76,9 @@ enum Scenario {
     Idle {
         #[arg(long, default_value_t = 10_000)]
         sessions: u32,
+        /// How long the sessions are idle before memory is read: some servers shrink a session only after a while
+        #[arg(long, default_value_t = 3)]
+        settle: u64,
     },
     /// One publisher, many subscribers of one node
     Fanout {
@@ -124,6 +128,33 @@ enum Scenario {
         times: u32,
         #[arg(long, default_value_t = 16)]
         at_once: u32,
+    },
+    /// Nodes by the million, each made by its first publish; then publishes at one and at any of them
+    Nodes {
+        #[arg(long, default_value_t = 100_000)]
+        nodes: u32,
+        #[arg(long, default_value_t = 8)]
+        sessions: u32,
+        /// Unanswered publishes of one session
+        #[arg(long, default_value_t = 32)]
+        in_flight: u32,
+        #[arg(long, default_value_t = 100)]
+        payload: usize,
+        /// Publishes measured at one node, and at any
+        #[arg(long, default_value_t = 10_000)]
+        probes: u32,
+    },
+    /// One node with many subscribers, some of them online
+    Subscribers {
+        #[arg(long, default_value_t = 100_000)]
+        subscribers: u32,
+        /// Accounts that are online, with --sessions-per-account sessions each
+        #[arg(long, default_value_t = 100)]
+        online: u32,
+        #[arg(long, default_value_t = 50)]
+        items: u32,
+        #[arg(long, default_value_t = 100)]
+        payload: usize,
     },
     /// Presence changes of contacts, as one watcher sees them
     Presence {
@@ -204,8 +235,9 @@ fn run(cli: Cli) -> Result<(), BenchError> {
     let report = runtime.block_on(local.run_until(async {
         let work = async {
             match cli.scenario {
-                Scenario::Idle { sessions } => {
-                    scenario::idle(target, server, bounded(sessions)?).await
+                Scenario::Idle { sessions, settle } => {
+                    let settle = Duration::from_secs(settle);
+                    scenario::idle(target, server, bounded(sessions)?, settle).await
                 }
                 Scenario::Fanout {
                     subscribers,
@@ -248,6 +280,36 @@ fn run(cli: Cli) -> Result<(), BenchError> {
                 } => scenario::messages(target, server, bounded(pairs)?, rounds, payload).await,
                 Scenario::Signin { times, at_once } => {
                     scenario::sign_in(target, server, times, at_once.clamp(1, 256)).await
+                }
+                Scenario::Nodes {
+                    nodes,
+                    sessions,
+                    in_flight,
+                    payload,
+                    probes,
+                } => {
+                    let load = nodes::Nodes {
+                        nodes,
+                        sessions: bounded(sessions)?,
+                        in_flight,
+                        payload,
+                        probes,
+                    };
+                    nodes::nodes(target, server, load).await
+                }
+                Scenario::Subscribers {
+                    subscribers,
+                    online,
+                    items,
+                    payload,
+                } => {
+                    let load = nodes::Subscribers {
+                        subscribers,
+                        online: bounded(online)?,
+                        items,
+                        payload,
+                    };
+                    nodes::subscribers(target, server, load).await
                 }
                 Scenario::Presence { contacts, rounds } => {
                     scenario::presence(target, server, bounded(contacts)?, rounds).await

@@ -44,6 +44,18 @@ impl Server {
         self.processes().iter().map(|pid| memory_kib(*pid)).sum()
     }
 
+    /// What it has had written to the disk, in bytes (`write_bytes` of proc(5)).
+    pub(crate) fn written_bytes(&self) -> u64 {
+        self.processes()
+            .iter()
+            .filter_map(|pid| {
+                let text = fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
+                let line = text.lines().find(|line| line.starts_with("write_bytes:"))?;
+                line.split_ascii_whitespace().nth(1)?.parse::<u64>().ok()
+            })
+            .sum()
+    }
+
     fn processes(&self) -> Vec<u32> {
         let mut parents = Vec::new();
         for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {

@@ -13,27 +13,28 @@ use crate::measure::{Report, Server};
 /// Sign-ins under way at once while a scenario is set up.
 const SET_UP_AT_ONCE: u32 = 32;
 /// Rest before a measurement, so that work left from the set-up does not count.
-const REST: Duration = Duration::from_millis(1500);
+pub(crate) const REST: Duration = Duration::from_millis(1500);
 const POLL: Duration = Duration::from_millis(2);
 
-const PUBSUB: &str = "http://jabber.org/protocol/pubsub";
+pub(crate) const PUBSUB: &str = "http://jabber.org/protocol/pubsub";
 
 /// Memory of idle sessions, and what stays when they have gone.
 pub(crate) async fn idle(
     target: Arc<Target>,
     server: u32,
     sessions: u32,
+    settle: Duration,
 ) -> Result<Report, BenchError> {
     let server = Server::new(server);
     let empty = server.memory_kib();
     let crowd = present(&target, 0, sessions).await?;
-    tokio::time::sleep(2 * REST).await;
+    tokio::time::sleep(settle).await;
     let full = server.memory_kib();
     let mark = server.mark();
     tokio::time::sleep(2 * REST).await;
     let (idle_cpu, idle_wall) = server.since(&mark);
     drop(crowd);
-    tokio::time::sleep(2 * REST).await;
+    tokio::time::sleep(settle.max(2 * REST)).await;
     let after = server.memory_kib();
     Ok(Report::new("idle")
         .add("sessions", f64::from(sessions))
@@ -320,7 +321,11 @@ pub(crate) async fn presence(
 }
 
 /// Signs in sessions `first..first + count`, some at a time, in order of their numbers.
-async fn present(target: &Arc<Target>, first: u32, count: u32) -> Result<Vec<Session>, BenchError> {
+pub(crate) async fn present(
+    target: &Arc<Target>,
+    first: u32,
+    count: u32,
+) -> Result<Vec<Session>, BenchError> {
     let mut tasks = JoinSet::new();
     let next = Rc::new(Cell::new(0));
     let ready = Rc::new(RefCell::new(Vec::with_capacity(count as usize)));
@@ -341,7 +346,9 @@ async fn present(target: &Arc<Target>, first: u32, count: u32) -> Result<Vec<Ses
     Ok(ready.into_iter().map(|(_, session)| session).collect())
 }
 
-async fn all<T: 'static>(mut tasks: JoinSet<Result<T, BenchError>>) -> Result<Vec<T>, BenchError> {
+pub(crate) async fn all<T: 'static>(
+    mut tasks: JoinSet<Result<T, BenchError>>,
+) -> Result<Vec<T>, BenchError> {
     let mut results = Vec::new();
     while let Some(result) = tasks.join_next().await {
         results.push(result.map_err(|error| BenchError::Protocol(error.to_string()))??);
@@ -350,14 +357,14 @@ async fn all<T: 'static>(mut tasks: JoinSet<Result<T, BenchError>>) -> Result<Ve
 }
 
 /// Sessions that only listen, and how often the needle has come to all of them together.
-struct Tally {
+pub(crate) struct Tally {
     heard: Rc<Cell<u64>>,
     failure: Rc<RefCell<Option<BenchError>>>,
     _tasks: JoinSet<()>,
 }
 
 impl Tally {
-    fn listen(sessions: Vec<Session>, needle: &'static str) -> Tally {
+    pub(crate) fn listen(sessions: Vec<Session>, needle: &'static str) -> Tally {
         let (heard, failure) = (Rc::new(Cell::new(0)), Rc::new(RefCell::new(None)));
         let mut tasks = JoinSet::new();
         for mut session in sessions {
@@ -384,7 +391,7 @@ impl Tally {
     }
 
     /// Waits until the needle has come this often; more is an error of the server.
-    async fn reach(&self, expected: u64) -> Result<(), BenchError> {
+    pub(crate) async fn reach(&self, expected: u64) -> Result<(), BenchError> {
         while self.heard.get() < expected {
             if let Some(error) = self.failure.borrow_mut().take() {
                 return Err(error);
@@ -400,7 +407,7 @@ impl Tally {
     }
 }
 
-async fn create(
+pub(crate) async fn create(
     owner: &mut Session,
     service: &str,
     node: &str,
@@ -484,7 +491,7 @@ async fn delete(owner: &mut Session, service: &str, node: &str) -> Result<(), Be
         .await
 }
 
-fn publish(service: &str, node: &str, number: u32, text: &str) -> String {
+pub(crate) fn publish(service: &str, node: &str, number: u32, text: &str) -> String {
     format!(
         "<iq type='set' id='p{number}' to='{service}'><pubsub xmlns='{PUBSUB}'><publish node='{node}'><item id='i{number}'>\
          <data xmlns='urn:leveret:bench:0'>{text}</data></item></publish></pubsub></iq>"
