@@ -7,12 +7,13 @@ use bytes::Bytes;
 use crate::{
     account::{Account, Contact, Role},
     address::{BareJid, FullJid, Jid},
+    class::Class,
     component::Component,
     credentials::Credentials,
     document::DocumentKey,
     item::{Affiliation, NodeConfig, NodeSubscription, SubscriptionOptions, SubscriptionState},
     message::{Handshake, Iq, Message, Presence, Resource},
-    node::{ItemId, NodeId},
+    node::{ItemId, NodeAddress, NodeId},
     payload::Payload,
     refusal::Refusal,
     roster_group::SharedContacts,
@@ -458,6 +459,8 @@ pub enum AdminRequest {
     Kick { jid: Jid },
     /// Answer: [`AdminReply::Status`].
     Status,
+    /// What a node takes and how busy it is. Answer: [`AdminReply::NodeUsage`].
+    NodeUsage { at: NodeAddress },
 }
 
 /// An answer to the administration.
@@ -468,6 +471,34 @@ pub enum AdminReply {
     Sessions(Vec<SessionInfo>),
     Count(usize),
     Status(Box<RouterStatus>),
+    NodeUsage {
+        /// Of the payloads of its items.
+        payload_bytes: u64,
+        /// `None`: it is not in memory, so that its traffic is not known.
+        memory: Option<NodeUsage>,
+    },
+}
+
+/// What is known of a node that is in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NodeUsage {
+    /// The class of its next item (S1).
+    pub class: Class,
+    /// About what it takes in memory.
+    pub memory_bytes: usize,
+    /// How busy it is.
+    pub traffic: NodeTraffic,
+}
+
+/// What a node had to do in the last minute and in this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NodeTraffic {
+    /// Items published.
+    pub published: u32,
+    /// Addresses that they were for, all together.
+    pub delivered: u32,
+    /// How long that is; less where the node has just come into memory.
+    pub within: Duration,
 }
 
 /// One session, as `session list` shows it.

@@ -192,6 +192,8 @@ pub enum StoreQuery {
     },
     /// Number of items and subscriptions of a node. Answer: `Counts`.
     NodeCounts(NodeAddress),
+    /// Bytes of the payloads of a node's items. Answer: `Bytes`.
+    NodeBytes(NodeAddress),
     /// Lasting subscriptions of a bare address at a host. Answer: `Subscriptions`.
     SubscriptionsOf {
         host: Option<BareJid>,
@@ -268,6 +270,7 @@ pub enum StoreAnswer {
         list: Vec<PersonalNode>,
         page: PageInfo,
     },
+    Bytes(u64),
     Counts {
         items: u32,
         subscriptions: u32,

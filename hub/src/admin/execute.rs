@@ -6,26 +6,16 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use leveret_engine::{
     account::{Account, Role},
     address::{BareJid, Jid},
-    command::{
-        AdminReply, AdminRequest, Command, Field, NewItem, PageRequest, PubsubAction, PubsubReply,
-        PubsubRequest, Reply,
-    },
+    command::{AdminReply, AdminRequest, Command, PubsubAction, PubsubReply, PubsubRequest, Reply},
     credentials::Credentials,
-    item::Affiliation,
     mailbox::MailboxBudget,
     message::{PresenceKind, Show},
-    node::{ItemId, NodeId},
     refusal::{Reason, Refusal},
     time::Instant,
-    xmpp::pubsub::{affiliation_name, subscription_name},
 };
 
 use super::{
-    convert,
-    protocol::{
-        AccountInfo, ItemInfo, NewAccount, NodeInfo, NodeSummary, Request, Response, SessionInfo,
-        Status, StorageStatus,
-    },
+    protocol::{AccountInfo, NewAccount, Request, Response, SessionInfo, Status, StorageStatus},
     session::OperatorSession,
 };
 use crate::{
@@ -34,11 +24,6 @@ use crate::{
     shard::Shard,
     store::Store,
 };
-
-/// Items that `node items` shows at most.
-const ITEMS_MAX: u32 = 10_000;
-/// Payload bytes after which `node items` goes no further back.
-const ITEMS_BYTES_MAX: usize = 16 << 20;
 
 /// Carries out requests, one after another.
 pub(crate) struct Executor {
@@ -150,37 +135,7 @@ impl Executor {
                 }
             }
             Request::Status { deep } => self.status(deep).await,
-            Request::ListNodes { under, after, max } => self.list_nodes(under, after, max).await,
-            Request::ShowNode { node } => self.show_node(&node).await,
-            Request::CreateNode { node, config } => {
-                let node = Some(parse_node(&node)?);
-                self.pubsub(PubsubAction::Create {
-                    node,
-                    config: fields(config),
-                })
-                .await?;
-                Ok(Response::Done)
-            }
-            Request::ConfigureNode { node, config } => {
-                let node = parse_node(&node)?;
-                self.pubsub(PubsubAction::Configure {
-                    node,
-                    config: fields(config),
-                })
-                .await?;
-                Ok(Response::Done)
-            }
-            Request::DeleteNode { node } => {
-                let node = parse_node(&node)?;
-                self.pubsub(PubsubAction::Delete {
-                    node,
-                    redirect: None,
-                })
-                .await?;
-                Ok(Response::Done)
-            }
-            Request::ListItems { node, max } => self.list_items(&node, max).await,
-            Request::Publish { node, id, payload } => self.publish(&node, id, &payload).await,
+            Request::Node(request) => self.execute_node(request).await,
         }
     }
 
@@ -270,176 +225,17 @@ impl Executor {
         })))
     }
 
-    async fn list_nodes(
+    pub(super) async fn admin(
         &mut self,
-        under: Option<String>,
-        after: Option<String>,
-        max: u32,
-    ) -> Result<Response, Refusal> {
-        let node = under.as_deref().map(parse_node).transpose()?;
-        let after = after.map(String::into_boxed_str);
-        let page = Some(PageRequest {
-            max: Some(max),
-            after,
-            ..PageRequest::default()
-        });
-        match self.pubsub(PubsubAction::List { node, page }).await? {
-            PubsubReply::Nodes { list, page } => Ok(Response::Nodes {
-                total: page.map_or(list.len() as u32, |page| page.count),
-                nodes: list
-                    .iter()
-                    .map(|(node, title)| NodeSummary {
-                        node: node.to_string(),
-                        title: title.to_string(),
-                    })
-                    .collect(),
-            }),
-            _ => Err(unexpected()),
-        }
-    }
-
-    async fn show_node(&mut self, name: &str) -> Result<Response, Refusal> {
-        let node = parse_node(name)?;
-        let described = self
-            .pubsub(PubsubAction::Describe { node: node.clone() })
-            .await?;
-        let PubsubReply::NodeInfo {
-            config,
-            creator,
-            created,
-            items,
-            subscribers,
-            ..
-        } = described
-        else {
-            return Err(unexpected());
-        };
-        let affiliations = match self
-            .pubsub(PubsubAction::NodeAffiliations { node: node.clone() })
-            .await?
-        {
-            PubsubReply::Affiliations { list, .. } => list
-                .into_iter()
-                .filter(|(_, _, affiliation)| *affiliation != Affiliation::None)
-                .map(|(_, jid, affiliation)| {
-                    (jid.to_string(), affiliation_name(affiliation).to_owned())
-                })
-                .collect(),
-            _ => return Err(unexpected()),
-        };
-        let subscriptions = match self
-            .pubsub(PubsubAction::NodeSubscriptions { node })
-            .await?
-        {
-            PubsubReply::Subscriptions { list, .. } => list
-                .into_iter()
-                .map(|(_, one)| (one.jid.to_string(), subscription_name(one.state).to_owned()))
-                .collect(),
-            _ => return Err(unexpected()),
-        };
-        Ok(Response::Node(Box::new(NodeInfo {
-            node: name.to_owned(),
-            creator: creator.to_string(),
-            created: created.to_string(),
-            items,
-            subscribers,
-            config: convert::config(&config),
-            affiliations,
-            subscriptions,
-        })))
-    }
-
-    /// The newest items, oldest first; an answer of the service holds some hundreds, so they are read page by page, backwards.
-    async fn list_items(&mut self, node: &str, max: u32) -> Result<Response, Refusal> {
-        let node = parse_node(node)?;
-        let wanted = max.min(ITEMS_MAX) as usize;
-        let (mut shown, mut bytes) = (Vec::new(), 0);
-        // The newest page first, then those before it: one answer of the service holds a few hundred.
-        let mut before: Box<str> = "".into();
-        while shown.len() < wanted && bytes < ITEMS_BYTES_MAX {
-            let left = wanted - shown.len();
-            let page = PageRequest {
-                max: u32::try_from(left).ok(),
-                before: Some(before),
-                ..PageRequest::default()
-            };
-            let action = PubsubAction::Items {
-                node: node.clone(),
-                ids: Vec::new(),
-                max: None,
-                subid: None,
-                page: Some(page),
-            };
-            let items = match self.pubsub(action).await {
-                Ok(PubsubReply::Items { items, .. }) => items,
-                Ok(_) => return Err(unexpected()),
-                // The item that the page was to stand before has just been removed, and the older ones with it.
-                Err(refusal) if refusal.reason == Reason::ItemNotFound && !shown.is_empty() => {
-                    break;
-                }
-                Err(refusal) => return Err(refusal),
-            };
-            let Some(first) = items.first() else { break };
-            before = first.id.as_str().into();
-            for item in items.iter().rev() {
-                let payload = item
-                    .payload
-                    .as_ref()
-                    .map(|payload| String::from_utf8_lossy(&payload.bytes).into_owned());
-                bytes += payload.as_ref().map_or(0, String::len);
-                shown.push(ItemInfo {
-                    id: item.id.to_string(),
-                    publisher: item.publisher.to_string(),
-                    published: item.published.to_string(),
-                    class: item.class.name().to_owned(),
-                    payload,
-                });
-            }
-        }
-        shown.reverse();
-        Ok(Response::Items(shown))
-    }
-
-    async fn publish(
-        &mut self,
-        node: &str,
-        id: Option<String>,
-        payload: &str,
-    ) -> Result<Response, Refusal> {
-        let node = parse_node(node)?;
-        let bytes = BASE64
-            .decode(payload)
-            .map_err(|error| bad(format!("payload: {error}")))?;
-        let id = id
-            .as_deref()
-            .map(ItemId::parse)
-            .transpose()
-            .map_err(|error| bad(format!("item id: {error}")))?;
-        let payload = Some(convert::payload(&bytes));
-        let items = vec![NewItem { id, payload }];
-        match self
-            .pubsub(PubsubAction::Publish {
-                node,
-                items,
-                options: None,
-            })
-            .await?
-        {
-            PubsubReply::Published { items, .. } => Ok(Response::Published {
-                id: items.first().map(ToString::to_string).unwrap_or_default(),
-            }),
-            _ => Err(unexpected()),
-        }
-    }
-
-    async fn admin(&mut self, request: AdminRequest) -> Result<Option<AdminReply>, Refusal> {
+        request: AdminRequest,
+    ) -> Result<Option<AdminReply>, Refusal> {
         match self.ask(Command::Admin(Box::new(request))).await? {
             Reply::Admin(reply) => Ok(Some(*reply)),
             _ => Ok(None),
         }
     }
 
-    async fn pubsub(&mut self, action: PubsubAction) -> Result<PubsubReply, Refusal> {
+    pub(super) async fn pubsub(&mut self, action: PubsubAction) -> Result<PubsubReply, Refusal> {
         let request = PubsubRequest { host: None, action };
         match self.ask(Command::Pubsub(Box::new(request))).await? {
             Reply::Pubsub(reply) => Ok(*reply),
@@ -467,20 +263,16 @@ fn done(_: Option<AdminReply>) -> Response {
     Response::Done
 }
 
-fn bad(text: String) -> Refusal {
+pub(super) fn bad(text: String) -> Refusal {
     Refusal::new(Reason::BadRequest).say(text)
 }
 
-fn unexpected() -> Refusal {
+pub(super) fn unexpected() -> Refusal {
     Refusal::new(Reason::InternalServerError).say("the hub gave an answer of another kind")
 }
 
-fn bare(text: &str) -> Result<BareJid, Refusal> {
+pub(super) fn bare(text: &str) -> Result<BareJid, Refusal> {
     BareJid::parse(text).map_err(|error| bad(format!("'{text}' is no account: {error}")))
-}
-
-fn parse_node(text: &str) -> Result<NodeId, Refusal> {
-    NodeId::parse(text).map_err(|error| bad(format!("'{text}' is no node: {error}")))
 }
 
 fn decode(text: &str) -> Result<Box<Credentials>, Refusal> {
@@ -490,21 +282,6 @@ fn decode(text: &str) -> Result<Box<Credentials>, Refusal> {
     let credentials =
         Credentials::decode(&bytes).map_err(|error| bad(format!("credentials: {error}")))?;
     Ok(Box::new(credentials))
-}
-
-fn fields(config: Vec<(String, String)>) -> Vec<Field> {
-    let field = |(name, value): (String, String)| {
-        let var = if name.contains('#') {
-            name
-        } else {
-            format!("pubsub#{name}")
-        };
-        Field {
-            var: var.into(),
-            values: vec![value.into()],
-        }
-    };
-    config.into_iter().map(field).collect()
 }
 
 fn words(refusal: &Refusal) -> String {

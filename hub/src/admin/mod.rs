@@ -3,6 +3,7 @@
 
 mod convert;
 mod execute;
+mod nodes;
 pub mod protocol;
 mod server;
 mod session;

@@ -57,29 +57,43 @@ pub enum Request {
     Status {
         deep: bool,
     },
-    /// Answer: `Nodes`.
-    ListNodes {
+    /// Something about nodes.
+    Node(NodeRequest),
+}
+
+/// What the command line asks about nodes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum NodeRequest {
+    /// Names in order. Answer: `Nodes`; the list goes on after the last of them, until an answer is empty.
+    List {
+        /// Only this node and those below it.
         under: Option<String>,
+        /// Only names that begin so.
+        prefix: Option<String>,
         after: Option<String>,
         max: u32,
+        /// With figures.
+        long: bool,
     },
     /// Answer: `Node`.
-    ShowNode {
+    Show {
         node: String,
     },
-    CreateNode {
-        node: String,
-        config: Vec<(String, String)>,
-    },
-    ConfigureNode {
+    Create {
         node: String,
         config: Vec<(String, String)>,
     },
-    DeleteNode {
+    Configure {
+        node: String,
+        config: Vec<(String, String)>,
+    },
+    Delete {
         node: String,
     },
     /// Answer: `Items`.
-    ListItems {
+    Items {
         node: String,
         max: u32,
     },
@@ -89,6 +103,17 @@ pub enum Request {
         id: Option<String>,
         /// In base64.
         payload: String,
+    },
+    Affiliate {
+        node: String,
+        jid: String,
+        affiliation: String,
+    },
+    Subscribe {
+        node: String,
+        jid: String,
+        /// Else its subscriptions end.
+        subscribed: bool,
     },
 }
 
@@ -121,10 +146,7 @@ pub enum Response {
     Sessions(Vec<SessionInfo>),
     Count(usize),
     Status(Box<Status>),
-    Nodes {
-        nodes: Vec<NodeSummary>,
-        total: u32,
-    },
+    Nodes(Vec<NodeSummary>),
     Node(Box<NodeInfo>),
     Items(Vec<ItemInfo>),
     Published {
@@ -164,6 +186,25 @@ pub struct SessionInfo {
 pub struct NodeSummary {
     pub node: String,
     pub title: String,
+    /// With `--long`.
+    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    pub figures: Option<Box<NodeFigures>>,
+}
+
+/// What a node has and does. What only memory knows is `None` of a node that is not there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct NodeFigures {
+    pub items: u32,
+    pub subscribers: u32,
+    pub payload_bytes: u64,
+    pub class: Option<String>,
+    pub memory_bytes: Option<usize>,
+    /// In the last `within_seconds`.
+    pub published: Option<u32>,
+    /// Addresses that these were for, all together.
+    pub delivered: Option<u32>,
+    pub within_seconds: Option<u64>,
 }
 
 /// `node show`.
@@ -173,10 +214,12 @@ pub struct NodeInfo {
     pub node: String,
     pub creator: String,
     pub created: String,
-    pub items: u32,
-    pub subscribers: u32,
+    #[serde(flatten)]
+    pub figures: NodeFigures,
     pub config: Vec<(String, String)>,
+    /// The first thousand.
     pub affiliations: Vec<(String, String)>,
+    /// The first thousand.
     pub subscriptions: Vec<(String, String)>,
 }
 

@@ -9,6 +9,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use leveret_engine::account::Role;
 
+pub use super::node_args::NodeCommand;
 use crate::log::LogFormat;
 
 /// Exit status of a command that failed.
@@ -221,92 +222,6 @@ impl PasswordArgs {
     }
 }
 
-/// `leveret node`
-#[derive(Debug, Subcommand)]
-pub enum NodeCommand {
-    /// List nodes, in the order of their names
-    #[command(after_long_help = "Example:\n  leveret node list devices/dev7")]
-    List {
-        /// Only this node and those below it
-        #[arg(value_name = "SUBTREE")]
-        subtree: Option<String>,
-    },
-
-    /// Print a node's configuration, affiliations, subscriptions and counts
-    #[command(after_long_help = "Example:\n  leveret node show devices/dev7/temp")]
-    Show {
-        /// The node
-        node: String,
-    },
-
-    /// Make a node
-    #[command(
-        after_long_help = "Example:\n  leveret node create sites/7/temp --set max_items=1 --set access_model=open"
-    )]
-    Create {
-        /// The node
-        node: String,
-
-        /// A field of its configuration, with or without the pubsub# before it; repeatable
-        #[arg(long = "set", value_name = "FIELD=VALUE", value_parser = setting)]
-        settings: Vec<(String, String)>,
-    },
-
-    /// Change a node's configuration
-    #[command(
-        after_long_help = "Example:\n  leveret node configure sites/7/temp --set max_items=100"
-    )]
-    Configure {
-        /// The node
-        node: String,
-
-        /// A field of its configuration, with or without the pubsub# before it; repeatable
-        #[arg(long = "set", value_name = "FIELD=VALUE", value_parser = setting, required = true)]
-        settings: Vec<(String, String)>,
-    },
-
-    /// Delete a node with its items and subscriptions
-    #[command(after_long_help = "Example:\n  leveret node delete sites/7/temp")]
-    Delete {
-        /// The node
-        node: String,
-    },
-
-    /// Print a node's items, the newest first
-    #[command(after_long_help = "Example:\n  leveret --json node items sites/7/temp --max 1")]
-    Items {
-        /// The node
-        node: String,
-
-        /// At most this many
-        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
-        max: u32,
-    },
-
-    /// Publish an item
-    ///
-    /// The payload is one XML element with its namespace, JSON, or any other text or data.
-    #[command(
-        after_long_help = "Examples:\n  leveret node publish sites/7/temp '{\"celsius\": 21.5}'\n  leveret node publish sites/7/photo --file photo.jpg --id latest"
-    )]
-    #[command(group(ArgGroup::new("payload_source").required(true).multiple(false).args(["payload", "file"])))]
-    Publish {
-        /// The node
-        node: String,
-
-        /// The payload
-        payload: Option<String>,
-
-        /// Read the payload from this file; - is standard input
-        #[arg(long, value_name = "FILE")]
-        file: Option<PathBuf>,
-
-        /// The item's id; without one the hub makes it
-        #[arg(long, value_name = "ID")]
-        id: Option<String>,
-    },
-}
-
 /// `leveret session`
 #[derive(Debug, Subcommand)]
 pub enum SessionCommand {
@@ -341,13 +256,6 @@ pub enum ConfigCommand {
 fn role_parser() -> impl TypedValueParser<Value = Role> {
     PossibleValuesParser::new(Role::ALL.map(Role::name))
         .try_map(|name| Role::by_name(&name).ok_or("there is no such role"))
-}
-
-fn setting(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((field, value)) if !field.is_empty() => Ok((field.to_owned(), value.to_owned())),
-        _ => Err("expected FIELD=VALUE, such as max_items=1".to_owned()),
-    }
 }
 
 #[cfg(test)]
@@ -454,6 +362,12 @@ mod tests {
             "account enable a",
             "node list",
             "node list a/b",
+            "node list --prefix a --after a/b --max 3 --long",
+            "node create n a=b c=",
+            "node configure n a=b",
+            "node affiliate n a member",
+            "node subscribe n a",
+            "node unsubscribe n a@b/c",
             "node show n",
             "node create n",
             "node create n --set a=b --set c=",
@@ -490,6 +404,9 @@ mod tests {
     fn what_is_missing_or_malformed_is_wrong_usage() {
         for line in [
             "node configure n",
+            "node configure n a",
+            "node list a --prefix b",
+            "node affiliate n a king",
             "node create n --set a",
             "node create n --set =b",
             "node publish n",

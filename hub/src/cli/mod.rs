@@ -3,6 +3,7 @@
 mod account;
 pub mod args;
 mod node;
+mod node_args;
 mod print;
 mod session;
 mod status;
@@ -118,7 +119,7 @@ async fn ask(command: Command, json: bool, config: &Config) -> Result<(), Comman
     let mut target = Target::find(config).await?;
     let result = match command {
         Command::Account(command) => account::run(command, json, &config.domain, &mut target).await,
-        Command::Node(command) => node::run(command, json, &mut target).await,
+        Command::Node(command) => node::run(command, json, &config.domain, &mut target).await,
         Command::Session(command) => session::run(command, json, &config.domain, &mut target).await,
         Command::Status { deep } => status::run(deep, json, &mut target).await,
         // `dispatch` has done these.

@@ -8,8 +8,8 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 
-use super::{CommandError, args::NodeCommand, print, target::Target};
-use crate::admin::protocol::{NodeSummary, Request, Response};
+use super::{CommandError, account, args::NodeCommand, print, target::Target};
+use crate::admin::protocol::{NodeFigures, NodeRequest, NodeSummary, Request, Response};
 
 /// Nodes asked for at a time by `list`.
 const PAGE: u32 = 1_000;
@@ -19,34 +19,86 @@ const PAYLOAD_BYTES_MAX: u64 = 4 << 20;
 pub(super) async fn run(
     command: NodeCommand,
     json: bool,
+    domain: &str,
     target: &mut Target,
 ) -> Result<(), CommandError> {
     match command {
-        NodeCommand::List { subtree } => list(subtree, json, target).await,
-        NodeCommand::Show { node } => show(node, json, target).await,
-        NodeCommand::Create { node, settings } => {
-            target
-                .ask(Request::CreateNode {
-                    node: node.clone(),
-                    config: settings,
-                })
-                .await?;
-            tell(json, &node, "created")
+        NodeCommand::List {
+            subtree,
+            prefix,
+            after,
+            max,
+            long,
+        } => {
+            let span = Span {
+                subtree,
+                prefix,
+                after,
+                max,
+                long,
+            };
+            list(span, json, target).await
         }
-        NodeCommand::Configure { node, settings } => {
-            target
-                .ask(Request::ConfigureNode {
-                    node: node.clone(),
-                    config: settings,
-                })
-                .await?;
-            tell(json, &node, "configured")
+        NodeCommand::Show { node } => show(node, json, target).await,
+        NodeCommand::Create {
+            node,
+            fields,
+            settings,
+        } => {
+            let request = NodeRequest::Create {
+                node: node.clone(),
+                config: [fields, settings].concat(),
+            };
+            done(json, target, &node, request, "created").await
+        }
+        NodeCommand::Configure {
+            node,
+            fields,
+            settings,
+        } => {
+            let request = NodeRequest::Configure {
+                node: node.clone(),
+                config: [fields, settings].concat(),
+            };
+            done(json, target, &node, request, "configured").await
         }
         NodeCommand::Delete { node } => {
-            target
-                .ask(Request::DeleteNode { node: node.clone() })
-                .await?;
-            tell(json, &node, "deleted")
+            let request = NodeRequest::Delete { node: node.clone() };
+            done(json, target, &node, request, "deleted").await
+        }
+        NodeCommand::Affiliate {
+            node,
+            address,
+            affiliation,
+        } => {
+            let jid = full(&address, domain)?;
+            let what = format!("{jid} is {affiliation}");
+            let request = NodeRequest::Affiliate {
+                node: node.clone(),
+                jid,
+                affiliation,
+            };
+            done(json, target, &node, request, &what).await
+        }
+        NodeCommand::Subscribe { node, address } => {
+            let jid = full(&address, domain)?;
+            let what = format!("{jid} is subscribed");
+            let request = NodeRequest::Subscribe {
+                node: node.clone(),
+                jid,
+                subscribed: true,
+            };
+            done(json, target, &node, request, &what).await
+        }
+        NodeCommand::Unsubscribe { node, address } => {
+            let jid = full(&address, domain)?;
+            let what = format!("{jid} is not subscribed");
+            let request = NodeRequest::Subscribe {
+                node: node.clone(),
+                jid,
+                subscribed: false,
+            };
+            done(json, target, &node, request, &what).await
         }
         NodeCommand::Items { node, max } => items(node, max, json, target).await,
         NodeCommand::Publish {
@@ -60,11 +112,11 @@ pub(super) async fn run(
                 (None, Some(path)) => read(&path)?,
                 (None, None) => Vec::new(),
             };
-            let request = Request::Publish {
+            let request = Request::Node(NodeRequest::Publish {
                 node: node.clone(),
                 id,
                 payload: BASE64.encode(bytes),
-            };
+            });
             match target.ask(request).await? {
                 Response::Published { id } if json => {
                     print::json(&serde_json::json!({ "node": node, "id": id }));
@@ -78,6 +130,25 @@ pub(super) async fn run(
             }
         }
     }
+}
+
+async fn done(
+    json: bool,
+    target: &mut Target,
+    node: &str,
+    request: NodeRequest,
+    what: &str,
+) -> Result<(), CommandError> {
+    target.ask(Request::Node(request)).await?;
+    tell(json, node, what)
+}
+
+/// A name is that of an account of the hub; an address may have a resource.
+fn full(address: &str, domain: &str) -> Result<String, CommandError> {
+    if address.contains('/') {
+        return Ok(address.to_owned());
+    }
+    Ok(account::address(address, domain)?.to_string())
 }
 
 fn tell(json: bool, node: &str, what: &str) -> Result<(), CommandError> {
@@ -116,38 +187,93 @@ fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
     Ok(bytes)
 }
 
-async fn list(
+/// Which nodes are listed, and how.
+struct Span {
     subtree: Option<String>,
-    json: bool,
-    target: &mut Target,
-) -> Result<(), CommandError> {
-    let mut all: Vec<NodeSummary> = Vec::new();
-    loop {
-        let after = all.last().map(|last| last.node.clone());
-        let request = Request::ListNodes {
-            under: subtree.clone(),
+    prefix: Option<String>,
+    after: Option<String>,
+    max: Option<u64>,
+    long: bool,
+}
+
+/// Page by page as they come: there may be millions.
+async fn list(span: Span, json: bool, target: &mut Target) -> Result<(), CommandError> {
+    let mut after = span.after;
+    let mut left = span.max.unwrap_or(u64::MAX);
+    let mut printed = print::List::begin(json);
+    while left > 0 {
+        let request = Request::Node(NodeRequest::List {
+            under: span.subtree.clone(),
+            prefix: span.prefix.clone(),
             after,
-            max: PAGE,
-        };
-        match target.ask(request).await? {
-            Response::Nodes { nodes, .. } if nodes.is_empty() => break,
-            Response::Nodes { nodes, .. } => all.extend(nodes),
+            max: PAGE.min(u32::try_from(left).unwrap_or(PAGE)),
+            long: span.long,
+        });
+        let mut nodes = match target.ask(request).await? {
+            Response::Nodes(nodes) => nodes,
             other => return Err(CommandError::unexpected(&other)),
+        };
+        let Some(last) = nodes.last() else { break };
+        after = Some(last.node.clone());
+        nodes.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+        left -= nodes.len() as u64;
+        let goes_on = if json {
+            printed.values(&nodes)
+        } else if span.long {
+            let headings = [
+                "NODE",
+                "ITEMS",
+                "BYTES",
+                "SUBSCRIBERS",
+                "CLASS",
+                "PUBLISHED",
+                "TITLE",
+            ];
+            printed.rows(headings, nodes.into_iter().map(long_row))
+        } else {
+            let rows = nodes.into_iter().map(|one| [one.node, one.title]);
+            printed.rows(["NODE", "TITLE"], rows)
+        };
+        if !goes_on {
+            break;
         }
     }
-    if json {
-        print::json(&all);
-    } else {
-        print::table(
-            ["NODE", "TITLE"],
-            all.into_iter().map(|one| [one.node, one.title]),
-        );
-    }
+    printed.end();
     Ok(())
 }
 
+fn long_row(one: NodeSummary) -> [String; 7] {
+    // It went while it was being looked at.
+    let Some(figures) = one.figures else {
+        let gone = || "-".to_owned();
+        return [one.node, gone(), gone(), gone(), gone(), gone(), one.title];
+    };
+    [
+        one.node,
+        figures.items.to_string(),
+        figures.payload_bytes.to_string(),
+        figures.subscribers.to_string(),
+        figures.class.clone().unwrap_or_else(unknown),
+        traffic(figures.published, &figures),
+        one.title,
+    ]
+}
+
+/// `12 in 83s`; the hub counts only while the node is in memory.
+fn traffic(count: Option<u32>, figures: &NodeFigures) -> String {
+    match (count, figures.within_seconds) {
+        (Some(count), Some(seconds)) => format!("{count} in {seconds}s"),
+        _ => unknown(),
+    }
+}
+
+fn unknown() -> String {
+    "unknown".to_owned()
+}
+
 async fn show(node: String, json: bool, target: &mut Target) -> Result<(), CommandError> {
-    let info = match target.ask(Request::ShowNode { node }).await? {
+    let request = Request::Node(NodeRequest::Show { node });
+    let info = match target.ask(request).await? {
         Response::Node(info) => info,
         other => return Err(CommandError::unexpected(&other)),
     };
@@ -155,12 +281,25 @@ async fn show(node: String, json: bool, target: &mut Target) -> Result<(), Comma
         print::json(&info);
         return Ok(());
     }
+    let figures = &info.figures;
+    let memory = figures.memory_bytes;
     let mut rows = vec![
         ["node".to_owned(), info.node],
         ["creator".to_owned(), info.creator],
         ["created".to_owned(), info.created],
-        ["items".to_owned(), info.items.to_string()],
-        ["subscribers".to_owned(), info.subscribers.to_string()],
+        ["items".to_owned(), figures.items.to_string()],
+        ["payload".to_owned(), print::bytes(figures.payload_bytes)],
+        ["subscribers".to_owned(), figures.subscribers.to_string()],
+        [
+            "class".to_owned(),
+            figures.class.clone().unwrap_or_else(unknown),
+        ],
+        [
+            "memory".to_owned(),
+            memory.map_or_else(unknown, |bytes| print::bytes(bytes as u64)),
+        ],
+        ["published".to_owned(), traffic(figures.published, figures)],
+        ["delivered".to_owned(), traffic(figures.delivered, figures)],
     ];
     rows.extend(info.config.into_iter().map(|(name, value)| [name, value]));
     rows.extend(info.affiliations.into_iter().map(|(jid, is)| [is, jid]));
@@ -175,7 +314,10 @@ async fn items(
     json: bool,
     target: &mut Target,
 ) -> Result<(), CommandError> {
-    let mut items = match target.ask(Request::ListItems { node, max }).await? {
+    let mut items = match target
+        .ask(Request::Node(NodeRequest::Items { node, max }))
+        .await?
+    {
         Response::Items(items) => items,
         other => return Err(CommandError::unexpected(&other)),
     };

@@ -18,11 +18,63 @@ pub(super) fn json<T: Serialize + ?Sized>(value: &T) {
     }
 }
 
+/// A list that is printed as it comes: rows under one heading, or one JSON array.
+pub(super) struct List {
+    json: bool,
+    begun: bool,
+}
+
+impl List {
+    pub(super) const fn begin(json: bool) -> Self {
+        Self { json, begun: false }
+    }
+
+    /// More values of the array; false if nobody reads them.
+    pub(super) fn values<T: Serialize>(&mut self, values: &[T]) -> bool {
+        let mut out = io::stdout().lock();
+        values.iter().all(|value| {
+            let between = if self.begun { ",\n  " } else { "[\n  " };
+            self.begun = true;
+            let text = serde_json::to_string(value).unwrap_or_default();
+            write!(out, "{between}{text}").is_ok()
+        })
+    }
+
+    /// More rows, in columns as wide as these rows need; false if nobody reads them.
+    pub(super) fn rows<const N: usize>(
+        &mut self,
+        headings: [&str; N],
+        rows: impl IntoIterator<Item = [String; N]>,
+    ) -> bool {
+        let headed = std::mem::replace(&mut self.begun, true);
+        columns(headings, !headed, rows)
+    }
+
+    pub(super) fn end(self) {
+        let mut out = io::stdout().lock();
+        let _ = match (self.json, self.begun) {
+            (true, true) => writeln!(out, "\n]"),
+            (true, false) => writeln!(out, "[]"),
+            (false, _) => Ok(()),
+        };
+    }
+}
+
 /// Prints rows under headings, in columns.
 pub(super) fn table<const N: usize>(
     headings: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
 ) {
+    // Pairs of a name and a value need no heading.
+    let headed = headings.iter().any(|heading| !heading.is_empty());
+    columns(headings, headed, rows);
+}
+
+fn columns<const N: usize>(
+    headings: [&str; N],
+    headed: bool,
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> bool {
     let rows: Vec<[String; N]> = rows
         .into_iter()
         .map(|row| row.map(|cell| printable(&cell, |_| false)))
@@ -41,12 +93,10 @@ pub(super) fn table<const N: usize>(
         }
         writeln!(out, "{}", text.trim_end()).is_ok()
     };
-    // Pairs of a name and a value need no heading.
-    let headed = headings.iter().all(|heading| heading.is_empty()) || print(headings);
-    let _ = headed
+    (!headed || print(headings))
         && rows
             .iter()
-            .all(|row| print(std::array::from_fn(|at| row[at].as_str())));
+            .all(|row| print(std::array::from_fn(|at| row[at].as_str())))
 }
 
 /// What devices name themselves must not move the cursor of the operator's terminal, nor, in a table, make a row that is

@@ -349,6 +349,17 @@ pub(super) fn count(conn: &Connection, node: i64) -> Result<u32, Fault> {
     Ok(small(Tally::read(conn, Range::of(node))?.count))
 }
 
+/// Bytes of all their payloads. SQLite knows a value's length without reading it.
+pub(super) fn payload_bytes(conn: &Connection, node: i64) -> Result<u64, Fault> {
+    let range = Range::of(node);
+    let bytes: i64 = conn
+        .prepare_cached(
+            "SELECT coalesce(sum(length(payload)), 0) FROM item WHERE place BETWEEN ?1 AND ?2",
+        )?
+        .query_row([range.first, range.last], |row| row.get(0))?;
+    Ok(bytes.cast_unsigned())
+}
+
 /// Those that exist, in the order asked; the first of them up to [`PAGE_BYTES_MAX`], since a short request can name much.
 pub(super) fn by_id(conn: &Connection, node: i64, ids: &[ItemId]) -> Result<Vec<Arc<Item>>, Fault> {
     let range = Range::of(node);

@@ -64,6 +64,10 @@ pub(super) fn answer(conn: &Connection, query: &StoreQuery) -> Result<StoreAnswe
                 subscriptions,
             }
         }
+        StoreQuery::NodeBytes(at) => StoreAnswer::Bytes(match nodes::find(conn, at)? {
+            Some(node) => items::payload_bytes(conn, node)?,
+            None => 0,
+        }),
         StoreQuery::SubscriptionsOf { host, account } => {
             StoreAnswer::Subscriptions(nodes::subscriptions_of(conn, host.as_ref(), account)?)
         }
@@ -110,27 +114,31 @@ pub(super) fn answer(conn: &Connection, query: &StoreQuery) -> Result<StoreAnswe
     })
 }
 
-/// What an operation or a question is about.
+/// What a question is about.
 enum About<'a> {
     Account(&'a BareJid),
-    /// Items alone; a change of the node itself is about more.
-    ItemsOf(&'a NodeAddress),
+    /// A node with what is kept of it.
+    Node(&'a NodeAddress),
     More,
 }
 
 /// Whether the answer to `query` may depend on `op`. A query that depends on nothing that waits need not hurry it to the
-/// disk: else each sign-in would force a write of the telemetry that S2 lets wait.
+/// disk: else each sign-in would force a write of the telemetry that S2 lets wait, and a fleet whose devices make their nodes
+/// at the same time, each of which is asked for first, would have a transaction for every node.
 pub(super) fn depends(query: &StoreQuery, op: &StoreOp) -> bool {
-    match (about_query(query), about_op(op)) {
-        (About::More, About::ItemsOf(_)) => matches!(query, StoreQuery::Boot),
-        (About::More, _) | (_, About::More) => true,
-        (About::Account(one), About::Account(other)) => one == other,
-        (About::ItemsOf(one), About::ItemsOf(other)) => one == other,
-        (About::Account(_), About::ItemsOf(_)) | (About::ItemsOf(_), About::Account(_)) => false,
+    match about(query) {
+        About::Account(account) => changes_account(op, account),
+        About::Node(at) => changes_node(op, at),
+        About::More => match op {
+            StoreOp::PutItem { .. } | StoreOp::TrimItems { .. } => {
+                matches!(query, StoreQuery::Boot)
+            }
+            _ => true,
+        },
     }
 }
 
-fn about_query(query: &StoreQuery) -> About<'_> {
+fn about(query: &StoreQuery) -> About<'_> {
     match query {
         StoreQuery::Account(account)
         | StoreQuery::Roster(account)
@@ -140,8 +148,9 @@ fn about_query(query: &StoreQuery) -> About<'_> {
         | StoreQuery::Owed { account, .. } => About::Account(account),
         StoreQuery::Node(at)
         | StoreQuery::NodeCounts(at)
+        | StoreQuery::NodeBytes(at)
         | StoreQuery::ItemsById { at, .. }
-        | StoreQuery::Items { at, .. } => About::ItemsOf(at),
+        | StoreQuery::Items { at, .. } => About::Node(at),
         StoreQuery::Boot
         | StoreQuery::Nodes { .. }
         | StoreQuery::PersonalNodes { .. }
@@ -156,27 +165,59 @@ fn about_query(query: &StoreQuery) -> About<'_> {
     }
 }
 
-fn about_op(op: &StoreOp) -> About<'_> {
+/// Whether what is kept of an account itself may change: its record, its roster, what waits for it, how much it has.
+fn changes_account(op: &StoreOp, asked: &BareJid) -> bool {
     match op {
-        StoreOp::PutAccount(account) => About::Account(&account.jid),
+        StoreOp::PutAccount(account) => account.jid == *asked,
         StoreOp::LastSeen { account, .. }
+        | StoreOp::PutContact { account, .. }
+        | StoreOp::RemoveContact { account, .. }
         | StoreOp::PutBlocked { account, .. }
         | StoreOp::RemoveBlocked { account, .. }
         | StoreOp::PutDocument { account, .. }
-        | StoreOp::PutContact { account, .. }
-        | StoreOp::RemoveContact { account, .. }
         | StoreOp::PutOffline { account, .. }
-        | StoreOp::RemoveOffline { account, .. } => About::Account(account),
-        StoreOp::PutItem { at, .. } | StoreOp::TrimItems { at, .. } => About::ItemsOf(at),
-        // What an account owes hangs on the body, which other accounts' operations replace.
+        | StoreOp::RemoveOffline { account, .. } => account == asked,
+        // It is counted among the nodes of who made it.
+        StoreOp::PutNode { creator, .. } => creator == asked,
+        StoreOp::PutSubscription { subscription, .. } => subscription.jid.bare() == *asked,
+        StoreOp::PutItem { .. } | StoreOp::TrimItems { .. } | StoreOp::PutAffiliation { .. } => {
+            false
+        }
+        // What an account owes hangs on the body, which other accounts' operations replace; whose a node or subscription was,
+        // its removal does not say.
         StoreOp::PutOwed { .. }
         | StoreOp::RemoveOwed { .. }
         | StoreOp::RemoveItems { .. }
         | StoreOp::RemoveAccount { .. }
-        | StoreOp::PutNode { .. }
         | StoreOp::RemoveNode { .. }
-        | StoreOp::PutAffiliation { .. }
-        | StoreOp::PutSubscription { .. }
-        | StoreOp::RemoveSubscription { .. } => About::More,
+        | StoreOp::RemoveSubscription { .. } => true,
+    }
+}
+
+/// Whether what is kept of a node may change.
+fn changes_node(op: &StoreOp, asked: &NodeAddress) -> bool {
+    match op {
+        StoreOp::PutNode { at, .. }
+        | StoreOp::RemoveNode { at }
+        | StoreOp::PutAffiliation { at, .. }
+        | StoreOp::PutSubscription { at, .. }
+        | StoreOp::RemoveSubscription { at, .. }
+        | StoreOp::PutItem { at, .. }
+        | StoreOp::RemoveItems { at, .. }
+        | StoreOp::TrimItems { at, .. } => at == asked,
+        // Its affiliations and subscriptions go, wherever they are.
+        StoreOp::RemoveAccount { .. } => true,
+        // What is owed stands apart from the node's items.
+        StoreOp::PutOwed { .. }
+        | StoreOp::RemoveOwed { .. }
+        | StoreOp::PutAccount(_)
+        | StoreOp::LastSeen { .. }
+        | StoreOp::PutContact { .. }
+        | StoreOp::RemoveContact { .. }
+        | StoreOp::PutBlocked { .. }
+        | StoreOp::RemoveBlocked { .. }
+        | StoreOp::PutDocument { .. }
+        | StoreOp::PutOffline { .. }
+        | StoreOp::RemoveOffline { .. } => false,
     }
 }

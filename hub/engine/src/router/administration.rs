@@ -322,6 +322,10 @@ impl Router {
                 self.defer(&ask);
                 self.query(StoreQuery::Totals, Asked::Totals(ask));
             }
+            AdminRequest::NodeUsage { at } => {
+                self.defer(&ask);
+                self.query(StoreQuery::NodeBytes(at.clone()), Asked::NodeUsage(ask, at));
+            }
         }
     }
 

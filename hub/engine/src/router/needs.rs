@@ -144,7 +144,8 @@ impl Router {
             AdminRequest::ListAccounts { .. }
             | AdminRequest::ListSessions { .. }
             | AdminRequest::Kick { .. }
-            | AdminRequest::Status => Needs::new(),
+            | AdminRequest::Status
+            | AdminRequest::NodeUsage { .. } => Needs::new(),
         }
     }
 }

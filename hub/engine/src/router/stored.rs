@@ -37,6 +37,7 @@ pub(super) enum Asked {
     Ended,
     /// Requests to subscribe that wait for an owner, for the session with which it came.
     Requests(BareJid, SessionId),
+    NodeUsage(Ask, NodeAddress),
     /// What an account that has come is subscribed to.
     Judge(BareJid),
     /// Members of roster groups: for a session whose view changed, or for a roster.
@@ -177,13 +178,24 @@ impl Router {
                 let status = Box::new(self.status());
                 self.answer(ask, Ok(Reply::Admin(Box::new(AdminReply::Status(status)))));
             }
+            (Asked::NodeUsage(ask, at), Ok(StoreAnswer::Bytes(payload_bytes))) => {
+                let reply = AdminReply::NodeUsage {
+                    payload_bytes,
+                    memory: self.pubsub.usage(&at, self.now),
+                };
+                self.answer(ask, Ok(Reply::Admin(Box::new(reply))));
+            }
             (Asked::Read { ask, .. }, Err(StoreFault::NotFound)) => {
                 // XEP-0059 §2.4.
                 self.refuse(ask, Reason::ItemNotFound.into());
             }
-            (Asked::Read { ask, .. } | Asked::Accounts(ask) | Asked::Totals(ask), _) => {
-                self.refuse(ask, store_failed())
-            }
+            (
+                Asked::Read { ask, .. }
+                | Asked::Accounts(ask)
+                | Asked::Totals(ask)
+                | Asked::NodeUsage(ask, _),
+                _,
+            ) => self.refuse(ask, store_failed()),
             (Asked::Offline(cursor), Ok(StoreAnswer::Offline(messages))) => {
                 self.hand_over_messages(cursor, messages)
             }

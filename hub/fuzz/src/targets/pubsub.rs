@@ -448,6 +448,7 @@ impl Store {
                     .collect();
                 StoreAnswer::PersonalNodes { page: page(list.len()), list }
             }
+            StoreQuery::NodeBytes(_) => StoreAnswer::Bytes(0),
             StoreQuery::NodeCounts(at) => StoreAnswer::Counts { items: items(&at).len() as u32, subscriptions: 0 },
             StoreQuery::SubscriptionsOf { .. } => StoreAnswer::Subscriptions(Vec::new()),
             // One account has nobody to ask, and nothing that a clock would end.

@@ -484,6 +484,11 @@ impl Model {
                     .get(at)
                     .map_or(0, |node| node.subscriptions.len() as u32),
             },
+            StoreQuery::NodeBytes(at) => {
+                let items = self.nodes.get(at).map_or(&[][..], |node| &node.items);
+                let bytes = items.iter().filter_map(|item| item.payload.as_ref());
+                StoreAnswer::Bytes(bytes.map(|payload| payload.bytes.len() as u64).sum())
+            }
             StoreQuery::SubscriptionsOf { host, account } => {
                 let of_nodes = self.nodes.iter().flat_map(|(at, node)| {
                     node.subscriptions

@@ -279,6 +279,7 @@ fn questions(random: &mut Random) -> Vec<StoreQuery> {
             };
             all.push(StoreQuery::Node(at.clone()));
             all.push(StoreQuery::NodeCounts(at.clone()));
+            all.push(StoreQuery::NodeBytes(at.clone()));
             all.push(StoreQuery::ItemsById {
                 at: at.clone(),
                 ids: ["2", "1", "none", "Ω"].map(id).into(),

@@ -161,7 +161,11 @@ fn a_query_sees_what_was_handed_over_before_it_and_hurries_nothing_else() {
     ]);
     assert_eq!((world.hear_committed(), world.hear_committed()), (1, 2));
     world.store.send(vec![
-        request(3, Urgency::Lazy, vec![put_item("n", &item("2"), 9)]),
+        request(
+            3,
+            Urgency::Lazy,
+            vec![put_item("n", &item("2"), 9), put_node("of another account")],
+        ),
         query(7, count_of("m")),
         query(8, StoreQuery::Account(bare("a@localhost"))),
     ]);

@@ -70,6 +70,11 @@ impl Cache {
         self.bytes
     }
 
+    /// What one node in memory weighs.
+    pub(super) fn weight_of(&self, at: &NodeAddress) -> Option<usize> {
+        self.nodes.get(at).map(|resident| resident.weight)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.nodes.len()
     }

@@ -31,6 +31,7 @@ mod rights;
 mod subscribe;
 mod subscribers;
 mod subscriptions;
+mod traffic;
 mod tree;
 
 #[cfg(test)]

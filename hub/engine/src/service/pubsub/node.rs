@@ -19,7 +19,7 @@ use crate::{
 
 use super::{
     acquaintance::goes_by_roster, audience::Audience, interest::Interest,
-    subscriptions::Subscriptions,
+    subscriptions::Subscriptions, traffic::Traffic,
 };
 
 /// Raises remembered of a node, to know a repeated one (S11). A device that reconnects repeats its newest few.
@@ -45,6 +45,7 @@ pub(super) struct Node {
     pub(super) audience: Audience,
     /// Its subscribers were held against the rosters that it goes by since it came from the disk.
     settled: bool,
+    pub(super) traffic: Traffic,
 }
 
 /// An alarm as it was raised.
@@ -160,6 +161,7 @@ impl Node {
             raised: VecDeque::new(),
             audience: Audience::default(),
             settled: true,
+            traffic: Traffic::default(),
         }
     }
 
@@ -174,6 +176,7 @@ impl Node {
             raised: VecDeque::new(),
             audience: Audience::default(),
             settled: false,
+            traffic: Traffic::default(),
         }
     }
 

@@ -30,6 +30,12 @@ use super::{
 };
 
 impl Pubsub {
+    /// The class of the next item of a node that is in memory (S1).
+    pub(super) fn class_at(&self, at: &NodeAddress) -> Option<Class> {
+        let node = self.nodes.get(at)?;
+        Some(class_of(&self.classes, at, &node.config))
+    }
+
     pub(super) fn publish(
         &mut self,
         who: &Asker,
@@ -65,12 +71,7 @@ impl Pubsub {
         };
         let new = the_item(&node.config, items)?;
         let item_id = named(&mut self.ids, new.id, now)?;
-        let (chosen, max_items) = (node.config.class, node.config.max_items);
-        let class = match at.host {
-            // Rules are about the service's names (S13).
-            Some(_) => ClassRules::default().of(at.node.as_str(), chosen, max_items),
-            None => self.classes.of(at.node.as_str(), chosen, max_items),
-        };
+        let class = class_of(&self.classes, &at, &node.config);
         let reply = Reply::Pubsub(Box::new(PubsubReply::Published {
             node: at.node.clone(),
             items: vec![item_id.clone()],
@@ -123,6 +124,7 @@ impl Pubsub {
                 .notices
                 .extend(born(&at, node, &self.interest, directory));
         }
+        node.traffic.count(audience.len(), now);
         published.notices.extend(told(&at, node, &item, audience));
         if node.config.persist_items {
             node.last = Last::Known(Some(item));
@@ -132,6 +134,15 @@ impl Pubsub {
         }
         self.items_published += 1;
         Ok(Decision::Change(Box::new(published)))
+    }
+}
+
+/// S1: the class of what is published to a node.
+fn class_of(rules: &ClassRules, at: &NodeAddress, config: &NodeConfig) -> Class {
+    match at.host {
+        // Rules are about the service's names (S13).
+        Some(_) => ClassRules::default().of(at.node.as_str(), config.class, config.max_items),
+        None => rules.of(at.node.as_str(), config.class, config.max_items),
     }
 }
 
