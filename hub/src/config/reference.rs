@@ -99,7 +99,8 @@ can end it but this file. Accounts that are made, removed, disabled or given ano
 are connected, and so do the members of groups that a reload (SIGHUP) changes.
 
 A roster lists at most `roster_items` shared contacts besides those of the account's own; the presence of all members is told. Each
-presence of a member costs a delivery to each of those who see it and are connected. Nothing is looked up for it.
+presence of a member costs a delivery to each of those who see it and are connected, with no look at the store. A roster that lists
+many waits as a whole in its session's mailbox: with a larger `roster_items` give `mailbox_bytes` 64 bytes for each contact.
 
 ```toml
 [[roster_group]]

@@ -44,6 +44,8 @@ class Options:
     open_access: bool = True
     # External components (XEP-0114): domain and secret of each.
     components: tuple[tuple[str, str], ...] = ()
+    # Hub only: rules that end its configuration file.
+    rules: str = ""
 
 
 def free_ports(count: int) -> list[int]:

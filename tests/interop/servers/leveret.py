@@ -25,6 +25,7 @@ class Leveret(Server):
         "pubsub-whitelist", "pubsub-publish-model", "pubsub-rsm", "pubsub-affiliations", "pubsub-subscriptions",
         "pubsub-filters", "pubsub-last-item", "pubsub-delete-notify", "pubsub-purge", "access-rules", "restart",
         "cli", "limits", "hostile", "disco-account", "components",
+        "cli", "limits", "hostile", "disco-account", "roster-groups",
     })
 
     def __init__(self, directory: Path, options: Options = Options()):
@@ -55,6 +56,7 @@ class Leveret(Server):
             lines += ["[[access]]", 'who = "all"', 'do = ["create"]', 'on = "#"']
         for domain, secret in self.options.components:
             lines += ["[[component]]", f"domain = {json.dumps(domain)}", f"secret = {json.dumps(secret)}"]
+        lines.append(self.options.rules)
         self.config_path.write_text("\n".join(lines) + "\n")
 
     def command(self) -> list[str]:

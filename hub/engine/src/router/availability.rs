@@ -151,7 +151,7 @@ impl Router {
 
     /// Those who see the account by shared groups and are here. Nobody hears it twice, nor the account itself as its own
     /// contact.
-    fn add_watchers_by_groups(&self, account: &BareJid, to: &mut Vec<Delivery>) {
+    pub(super) fn add_watchers_by_groups(&self, account: &BareJid, to: &mut Vec<Delivery>) {
         let shared = &self.residency.shared;
         let Some(&role) = shared.roles.get(account) else {
             return;

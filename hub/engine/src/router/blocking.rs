@@ -4,7 +4,10 @@
 //! After unblocking the account also sees what it has missed: the presence of those it unblocked, and alarms that the service
 //! owes it.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use crate::{
     account::Subscription,
@@ -93,12 +96,17 @@ impl Router {
     ) {
         let roster = self.residency.roster(&account);
         let contacts = roster.map_or(&[][..], |roster| &roster.contacts);
+        let mut contacts: BTreeMap<BareJid, Subscription> = contacts
+            .iter()
+            .filter(|contact| contact.subscription != Subscription::None)
+            .map(|contact| (contact.jid.clone(), contact.subscription))
+            .collect();
+        let all = self.directory.known(&account).filter(|_| jids.is_empty());
+        let all = all.and_then(|account| self.directory.block_lists.list(account));
+        let named = all.map_or(&jids[..], BlockList::entries);
+        self.add_contacts_by_groups(&account, named, &mut contacts);
         let change = BlockChange {
-            contacts: contacts
-                .iter()
-                .filter(|contact| contact.subscription != Subscription::None)
-                .map(|contact| (contact.jid.clone(), contact.subscription))
-                .collect(),
+            contacts: contacts.into_iter().collect(),
             account,
             blocked,
             jids,
@@ -110,6 +118,30 @@ impl Router {
             ..After::default()
         };
         self.carry_out(ops, Urgency::Group, after);
+    }
+
+    /// Those who see the account by shared groups and are here, and those of `named` whom it sees so.
+    fn add_contacts_by_groups(
+        &self,
+        account: &BareJid,
+        named: &[Jid],
+        contacts: &mut BTreeMap<BareJid, Subscription>,
+    ) {
+        let mut watchers = Vec::new();
+        self.add_watchers_by_groups(account, &mut watchers);
+        let watchers = watchers.iter().filter_map(|delivery| match delivery.to {
+            Recipient::Account(watcher) => self.directory.jid_of(watcher),
+            Recipient::Session(_) => None,
+        });
+        let seen = named
+            .iter()
+            .map(Jid::bare)
+            .filter(|jid| self.sees_by_groups(account, jid));
+        let watchers = watchers.map(|jid| (jid, Subscription::From));
+        for (jid, more) in watchers.chain(seen.map(|jid| (jid, Subscription::To))) {
+            let has = contacts.entry(jid).or_default();
+            *has = Subscription::of(has.to() || more.to(), has.from() || more.from());
+        }
     }
 
     /// The change is stored: it is put into force, and told.

@@ -284,6 +284,37 @@ fn a_handshake_that_ends_hides_nobody_who_is_seen_by_groups() {
 }
 
 #[test]
+fn xep0191_s3_3_who_is_blocked_sees_nothing_by_groups_either() {
+    let mut world = world_with(ward());
+    let olga = world.online("olga", "desk", 0);
+    let lamp = world.online("lamp", "x", 0);
+    world.hush(&[olga, lamp]);
+    world.ask(lamp, Command::Block(vec![jid("olga@localhost")]));
+    assert_eq!(world.hear(olga), ["lamp@localhost/x unavailable"]);
+    world.announce(lamp, 1);
+    assert_eq!(world.hear(olga), [""; 0]);
+    let late = world.online("olga", "phone", 0);
+    assert!(
+        !world
+            .hear(late)
+            .contains(&"lamp@localhost/x available (delayed)".into())
+    );
+    world.hush(&[olga]);
+    world.ask(lamp, Command::Unblock(None));
+    assert_eq!(world.hear(olga), ["lamp@localhost/x available"]);
+    // The other way: the operator does not want to see one lamp.
+    world.ask(olga, Command::Block(vec![jid("lamp@localhost")]));
+    world.hush(&[olga]);
+    world.announce(lamp, 0);
+    assert_eq!(world.hear(olga), [""; 0]);
+    world.ask(olga, Command::Unblock(None));
+    assert_eq!(
+        world.hear(olga),
+        ["done", "lamp@localhost/x available (delayed)"]
+    );
+}
+
+#[test]
 fn who_may_see_an_account_by_groups_may_ask_for_all_that_shows_presence() {
     let mut world = world_with(ward());
     let olga = world.online("olga", "desk", 0);
