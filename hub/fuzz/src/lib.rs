@@ -25,7 +25,7 @@ macro_rules! targets {
 
 pub use mutate::{INPUT_BYTES_MAX, Mutator};
 
-targets!(framing, jid, pubsub, sasl, session, xml);
+targets!(component, framing, jid, pubsub, sasl, session, xml);
 
 /// One thing to fuzz.
 #[derive(Clone, Copy, Debug)]

@@ -22,6 +22,7 @@ use leveret_engine::{
     router::{Router, RouterSettings},
     time::{Now, Timestamp},
     xmpp::{
+        framing::Content,
         output::{Action, Output},
         session::{LinkSecurity, XmppSession, XmppShared},
         xml::Tree,
@@ -94,7 +95,7 @@ pub fn run(data: &[u8]) {
     }
     assert_eq!(world.router.status().sessions, 0, "a session stays");
     for peer in &world.peers {
-        assert_well_formed(&peer.said);
+        assert_well_formed(Content::Client, &peer.said);
         assert_eq!(peer.owed, 0, "a question without its one answer");
     }
     let budget = Arc::clone(&world.shared.budget);

@@ -15,7 +15,7 @@ use leveret_engine::{
     refusal::{Reason, Refusal},
     time::{Now, Timestamp},
     xmpp::{
-        framing::{Frame, FrameLimits, Framer},
+        framing::{Content, Frame, FrameLimits, Framer},
         output::{Action, Output, WorkDone},
         sasl::{ChannelBindingType, ChannelBindings},
         session::{LinkSecurity, XmppSession, XmppShared},
@@ -75,7 +75,7 @@ pub fn run(data: &[u8]) {
     }
     assert!(peer.closed, "a silent peer is let go");
     assert!(peer.session.next_deadline().is_none() && !peer.session.wants_input());
-    assert_well_formed(&peer.said);
+    assert_well_formed(Content::Client, &peer.said);
 }
 
 struct Peer {
@@ -191,6 +191,7 @@ fn answer(command: &Command) -> Option<Result<Reply, Refusal>> {
             version: "1".into(),
         }),
         Command::Activity { .. } => Ok(Reply::Activity { seconds: 1, status: Some("<".into()) }),
+        Command::ListComponents => Ok(Reply::Components(BareJid::domain_only("sms.localhost").into_iter().collect())),
         Command::Describe { .. } => Ok(Reply::Described { role: Role::Device, resources: Vec::new() }),
         Command::Pubsub(request) => match &request.action {
             PubsubAction::Publish { node, .. } => {
@@ -227,13 +228,13 @@ pub(super) fn juliet(jid: &BareJid) -> Account {
 }
 
 /// Reads what the hub said as a client would.
-pub(super) fn assert_well_formed(said: &[u8]) {
+pub(super) fn assert_well_formed(content: Content, said: &[u8]) {
     const DECLARATION: &str = "<?xml version='1.0'?>";
     let said = std::str::from_utf8(said).expect("UTF-8");
     let limits = FrameLimits { stanza_bytes: u32::MAX, depth: u16::MAX, attributes: u16::MAX };
     let (mut tree, scope) = (Tree::new(), Scope::client());
     for stream in said.split(DECLARATION) {
-        let mut framer = Framer::new(limits);
+        let mut framer = Framer::of(content, limits);
         let mut input = stream.as_bytes();
         loop {
             match framer.next(&mut input) {
