@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::{
     account::{Account, Contact, Role},
     address::{BareJid, FullJid, Jid},
+    capabilities,
     class::Class,
     component::Component,
     credentials::Credentials,
@@ -121,6 +122,14 @@ pub enum Command {
     Detach(EndReason),
     /// Announces the session's availability to all who may see it (RFC 6121 §4.2, §4.4, §4.5). No answer.
     Announce(Presence),
+    /// What the session's presence, to all or to somebody, has just announced of its client (XEP-0115). No answer, but a question
+    /// may come as an event.
+    Capabilities(Box<capabilities::Announced>),
+    /// The client's answer to such a question. No answer.
+    Disclose {
+        question: u32,
+        disclosed: Box<capabilities::Disclosed>,
+    },
     /// Shows presence to one entity (RFC 6121 §4.6). No answer, but presence errors come as events.
     Direct { to: Jid, presence: Presence },
     /// A word of the subscription handshake (RFC 6121 §3). No answer.

@@ -190,6 +190,18 @@ pub enum StoreQuery {
         asker: BareJid,
         page: PageRequest,
     },
+    /// Which personal nodes of these names these accounts have. Answer: `Present`, in order of host and name.
+    Present {
+        hosts: Vec<BareJid>,
+        names: Vec<NodeId>,
+    },
+    /// Nodes of the service that the bare address is subscribed to and that show their last item when it comes, in order of
+    /// name, after one. Answer: `Present`.
+    Awaiting {
+        account: BareJid,
+        after: Option<NodeId>,
+        max: u32,
+    },
     /// Number of items and subscriptions of a node. Answer: `Counts`.
     NodeCounts(NodeAddress),
     /// Bytes of the payloads of a node's items. Answer: `Bytes`.
@@ -271,6 +283,7 @@ pub enum StoreAnswer {
         page: PageInfo,
     },
     Bytes(u64),
+    Present(Vec<NodeAddress>),
     Counts {
         items: u32,
         subscriptions: u32,

@@ -38,6 +38,17 @@ pub enum What {
     Carbon(Box<Carbon>),
     /// Something happened at a node.
     Node(NodeEvent),
+    /// The hub asks the session's client what it can (XEP-0115 §6.2).
+    Question(Question),
+}
+
+/// What the hub asks a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// Its number, to know the answer by.
+    pub number: u32,
+    /// What is asked for, as the client announced it.
+    pub node: Box<str>,
 }
 
 /// One changed or removed contact, for every interested resource.
@@ -187,7 +198,8 @@ impl Event {
             | What::Probe(_)
             | What::Roster(_)
             | What::BlockList(_)
-            | What::Carbon(_) => None,
+            | What::Carbon(_)
+            | What::Question(_) => None,
         }
     }
 
@@ -232,6 +244,7 @@ impl Event {
                 }
                 What::Subscription(stanza) => stanza.content.len() + text(&stanza.id),
                 What::Probe(probe) => text(&probe.id),
+                What::Question(question) => question.node.len(),
                 What::Roster(push) => push.contact.as_ref().map_or(FIXED, Contact::weight),
                 What::Node(event) => event.change.weight(),
             }

@@ -8,6 +8,7 @@ pub mod access;
 pub mod account;
 pub mod address;
 pub mod block_list;
+pub mod capabilities;
 pub mod class;
 pub mod component;
 pub mod credentials;

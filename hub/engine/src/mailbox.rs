@@ -54,6 +54,8 @@ pub struct SubscriptionTag {
     pub body: bool,
     /// `pubsub#digest_frequency`: deliveries are held back and come together, at most once in so many milliseconds.
     pub digest_millis: Option<u32>,
+    /// The receiver may know which of its account's sessions published the item (XEP-0163 §4.3.1).
+    pub publisher: bool,
     /// For which address it is, where the receiver has many: a component. Others know theirs.
     pub to: Option<Jid>,
 }

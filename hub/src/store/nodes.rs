@@ -4,8 +4,8 @@ use leveret_engine::{
     address::{BareJid, Jid},
     command::{PageInfo, PageRequest},
     item::{
-        Affiliation, NodeConfig, NodeRecord, NodeSubscription, PersonalNode, SubscriptionOptions,
-        SubscriptionState,
+        Affiliation, NodeConfig, NodeRecord, NodeSubscription, PersonalNode, SendLastItem,
+        SubscriptionOptions, SubscriptionState,
     },
     node::{NodeAddress, NodeId},
     time::Timestamp,
@@ -45,13 +45,20 @@ pub(super) fn put(
     creator: &BareJid,
     created: Timestamp,
 ) -> Result<(), Fault> {
+    let shows = config.send_last_published_item == SendLastItem::OnSubAndPresence;
     let config = config.encode();
     match find(conn, at)? {
         Some(id) => conn
             .prepare_cached(
-                "UPDATE node SET creator = ?2, created = ?3, config = ?4 WHERE id = ?1",
+                "UPDATE node SET creator = ?2, created = ?3, config = ?4, shows = ?5 WHERE id = ?1",
             )?
-            .execute(params![id, creator.as_str(), created.micros(), config])?,
+            .execute(params![
+                id,
+                creator.as_str(),
+                created.micros(),
+                config,
+                shows
+            ])?,
         None => {
             let id: i64 = conn
                 .prepare_cached("SELECT coalesce(max(id), 0) + 1 FROM node")?
@@ -60,7 +67,8 @@ pub(super) fn put(
                 return Err(Fault::Damaged("number of nodes"));
             }
             conn.prepare_cached(
-                "INSERT INTO node (id, host, name, creator, created, config) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT INTO node (id, host, name, creator, created, config, shows)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?
             .execute(params![
                 id,
@@ -68,7 +76,8 @@ pub(super) fn put(
                 at.node.as_str(),
                 creator.as_str(),
                 created.micros(),
-                config
+                config,
+                shows
             ])?
         }
     };
@@ -472,6 +481,49 @@ pub(super) fn page(
         info.last = Some(last.as_str().into());
     }
     Ok((list, info))
+}
+
+/// Which personal nodes of these names these accounts have. Most have none at all, and cost one look.
+pub(super) fn present(
+    conn: &Connection,
+    hosts: &[BareJid],
+    names: &[NodeId],
+) -> Result<Vec<NodeAddress>, Fault> {
+    let mut any = conn.prepare_cached("SELECT 1 FROM node WHERE host = ?1 LIMIT 1")?;
+    let mut present = Vec::new();
+    for host in hosts {
+        if !any.exists([host.as_str()])? {
+            continue;
+        }
+        for node in names {
+            let at = NodeAddress {
+                host: Some(host.clone()),
+                node: node.clone(),
+            };
+            if find(conn, &at)?.is_some() {
+                present.push(at);
+            }
+        }
+    }
+    Ok(present)
+}
+
+/// Nodes of the service that an account is subscribed to and that show their last item to who comes, after one.
+pub(super) fn awaiting(
+    conn: &Connection,
+    account: &BareJid,
+    after: Option<&NodeId>,
+    max: u32,
+) -> Result<Vec<NodeAddress>, Fault> {
+    let mut statement = conn.prepare_cached(
+        "SELECT DISTINCT name FROM subscription CROSS JOIN node ON node.id = subscription.node
+         WHERE account = ?1 AND resource IS NULL AND host = '' AND shows = 1 AND name > ?2 ORDER BY name LIMIT ?3",
+    )?;
+    let after = after.map_or("", NodeId::as_str);
+    let mut rows = statement.query(params![account.as_str(), after, max.min(LIST_ENTRIES_MAX)])?;
+    super::collect(&mut rows, |row| {
+        Ok(NodeAddress::of_service(super::node_id(row, 0)?))
+    })
 }
 
 /// A page of an account's personal nodes, with what `asker` is to each.

@@ -53,6 +53,14 @@ pub(super) fn answer(conn: &Connection, query: &StoreQuery) -> Result<StoreAnswe
             let (list, page) = nodes::page(conn, host.as_ref(), under.as_ref(), page)?;
             StoreAnswer::Nodes { list, page }
         }
+        StoreQuery::Present { hosts, names } => {
+            StoreAnswer::Present(nodes::present(conn, hosts, names)?)
+        }
+        StoreQuery::Awaiting {
+            account,
+            after,
+            max,
+        } => StoreAnswer::Present(nodes::awaiting(conn, account, after.as_ref(), *max)?),
         StoreQuery::PersonalNodes { host, asker, page } => {
             let (list, page) = nodes::personal_page(conn, host, asker, page)?;
             StoreAnswer::PersonalNodes { list, page }
@@ -154,6 +162,8 @@ fn about(query: &StoreQuery) -> About<'_> {
         StoreQuery::Boot
         | StoreQuery::Nodes { .. }
         | StoreQuery::PersonalNodes { .. }
+        | StoreQuery::Present { .. }
+        | StoreQuery::Awaiting { .. }
         | StoreQuery::SubscriptionsOf { .. }
         | StoreQuery::AffiliationsOf { .. }
         | StoreQuery::Pending { .. }

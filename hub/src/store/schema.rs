@@ -113,6 +113,8 @@ CREATE TABLE document (
     account TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, content BLOB NOT NULL,
     PRIMARY KEY (account, namespace, name)
 ) STRICT;
+-- Whether its last item is shown to subscribers who come (on_sub_and_presence): no node was before.
+ALTER TABLE node ADD COLUMN shows INTEGER NOT NULL DEFAULT 0;
 ";
 
 /// Whether the database is one of ours that this program can use. Changes nothing.

@@ -50,6 +50,8 @@ impl Router {
                 self.start_contacts(id);
                 self.start_kept(id);
                 self.start_requests(id, &own.bare());
+                self.show_subscribed(id);
+                self.hear_contacts(id);
             }
             Announced::Update { now_reachable } => {
                 self.broadcast(&own.bare(), &event);
@@ -62,7 +64,10 @@ impl Router {
                 {
                     return;
                 }
+                let hosts = session.availability.directed().map(Jid::bare);
+                let hosts: Vec<BareJid> = hosts.collect();
                 let directed = session.availability.take_directed();
+                self.stop_hearing(id, &hosts);
                 let broadcast = announced == Announced::Gone;
                 if broadcast {
                     // RFC 6121 §4.5.2: the resource itself hears it too.
@@ -230,11 +235,15 @@ impl Router {
                     .insist(&self.directory, id, &Arc::new(error), Addressed::Full, None);
             }
             Some(_) => {}
-            None => self.present(
-                &own.bare(),
-                to,
-                &Arc::new(Event::new(What::Presence(presence))),
-            ),
+            None => {
+                let event = Arc::new(Event::new(What::Presence(presence)));
+                self.present(&own.bare(), to, &event);
+                match kind {
+                    PresenceKind::Available { .. } => self.become_guest(id, &to.bare()),
+                    PresenceKind::Unavailable => self.cease_guest(id, &to.bare()),
+                    PresenceKind::Error => {}
+                }
+            }
         }
     }
 

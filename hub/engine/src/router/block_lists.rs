@@ -111,7 +111,7 @@ impl BlockLists {
                 None => self.service.as_ref(),
             },
             What::Probe(probe) => Some(&probe.from),
-            What::Roster(_) | What::BlockList(_) | What::Carbon(_) => None,
+            What::Roster(_) | What::BlockList(_) | What::Carbon(_) | What::Question(_) => None,
         }
     }
 }

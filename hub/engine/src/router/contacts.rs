@@ -254,6 +254,14 @@ impl Router {
                 self.send_between(&from, &to, Event::new(What::Subscription(stanza)), reach);
             }
             Told::Push(account, mut push) => {
+                // Its groups may be others (XEP-0060 §4.5: roster access).
+                if push
+                    .contact
+                    .as_ref()
+                    .is_some_and(|contact| contact.subscription.from())
+                {
+                    self.judge_at(account.clone(), push.jid.clone());
+                }
                 self.finish_push(&account, &mut push);
                 self.send_between(
                     &account,
@@ -266,6 +274,7 @@ impl Router {
                 for event in self.presences(&of) {
                     self.present(&of, to.as_jid(), &event);
                 }
+                self.came_into_sight(&of, &to);
             }
             // Who sees the account by groups sees it still.
             Told::Hide(of, to) if self.sees_by_groups(&to, &of) => {}
@@ -284,6 +293,7 @@ impl Router {
                         &Arc::new(Event::new(What::Presence(gone))),
                     );
                 }
+                self.judge_at(of, to);
             }
         }
     }

@@ -23,7 +23,7 @@ use crate::{
     mailbox::{Addressed, Entry},
     message::{Message, MessageKind},
     node::NodeAddress,
-    router::{Router, commit::After, regroup::Regrouping, stored::Asked},
+    router::{Router, commit::After, regroup::Regrouping, showing::Showing, stored::Asked},
     service::AccountId,
     time::{Instant, Timestamp},
 };
@@ -38,7 +38,7 @@ const BATCH_BYTES_SHARE: usize = 4;
 const RETRY: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
-enum Progress {
+pub(super) enum Progress {
     /// Contacts after this one.
     Contacts(Option<BareJid>),
     /// Messages after this one; so many of them were handed over and are still kept.
@@ -49,6 +49,8 @@ enum Progress {
     Owed { after: u64 },
     /// Contacts by groups that are not what they were.
     Regroup,
+    /// Last items.
+    Showing(Box<Showing>),
 }
 
 #[derive(Clone)]
@@ -87,6 +89,35 @@ impl Cursors {
                 return Cursor(self.made);
             }
         }
+    }
+
+    /// Whose a cursor is, and how far.
+    pub(super) fn progress(&self, cursor: Cursor) -> Option<(SessionId, &Progress)> {
+        let open = self.open.get(&cursor.0)?;
+        Some((open.session, &open.progress))
+    }
+
+    /// How far all of a session's cursors are.
+    pub(super) fn of_session(&self, session: SessionId) -> impl Iterator<Item = &Progress> {
+        let theirs = self
+            .open
+            .values()
+            .filter(move |open| open.session == session);
+        theirs.map(|open| &open.progress)
+    }
+
+    /// Notes how far a cursor is.
+    pub(super) fn set(&mut self, cursor: Cursor, progress: Progress) {
+        if let Some(open) = self.open.get_mut(&cursor.0) {
+            open.progress = progress;
+        }
+    }
+
+    /// The session is not to be shown last items any more.
+    pub(super) fn forget_showing(&mut self, session: SessionId) {
+        self.open.retain(|_, open| {
+            open.session != session || !matches!(open.progress, Progress::Showing(_))
+        });
     }
 
     /// When [`Router::retry_cursors`] is due.
@@ -276,6 +307,7 @@ impl Router {
             Progress::Offline { after, handed } => {
                 self.step_offline(cursor, id, account, after, handed)
             }
+            Progress::Showing(showing) => self.step_showing(cursor, id, *showing),
             Progress::Owed { after } => {
                 self.query(
                     StoreQuery::Owed {
@@ -431,18 +463,32 @@ impl Router {
         }
     }
 
-    fn batch_bytes_max(&self) -> usize {
+    pub(super) fn batch_bytes_max(&self) -> usize {
         self.limits.mailbox_bytes / BATCH_BYTES_SHARE
     }
 
-    fn go_on(&mut self, cursor: Cursor, id: SessionId, progress: Progress) {
+    /// A cursor of a session that has an address.
+    pub(super) fn open_cursor(&mut self, id: SessionId, progress: Progress) -> Option<Cursor> {
+        let account = self.account_of(id)?;
+        Some(self.cursors.begin(Open {
+            session: id,
+            account,
+            progress,
+        }))
+    }
+
+    pub(super) fn close_cursor(&mut self, cursor: Cursor) {
+        self.cursors.close(cursor);
+    }
+
+    pub(super) fn go_on(&mut self, cursor: Cursor, id: SessionId, progress: Progress) {
         if let Some(open) = self.cursors.open.get_mut(&cursor.0) {
             open.progress = progress;
             self.post.push(&self.directory, id, Entry::Continue(cursor));
         }
     }
 
-    fn account_of(&self, id: SessionId) -> Option<BareJid> {
+    pub(super) fn account_of(&self, id: SessionId) -> Option<BareJid> {
         Some(self.directory.get(id)?.jid.as_ref()?.bare())
     }
 }

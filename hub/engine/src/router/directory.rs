@@ -17,7 +17,12 @@ use crate::{
     address::{BareJid, FullJid, Jid},
     command::{SessionId, Transport},
     mailbox::Mailbox,
-    router::{block_lists::BlockLists, components::Components, pipeline::Pipeline},
+    router::{
+        block_lists::BlockLists,
+        components::Components,
+        hearing::{Guests, Hearing},
+        pipeline::Pipeline,
+    },
     service::{AccountId, presence::Availability},
     time::{Instant, Timestamp},
 };
@@ -40,6 +45,10 @@ pub(super) struct Session {
     pub(super) carbons: bool,
     /// It is the hub's own administration.
     pub(super) operator: bool,
+    /// Which personal nodes its client wants to hear of; most clients pay one word for it.
+    pub(super) hearing: Option<Box<Hearing>>,
+    /// How often its client was asked what it can.
+    pub(super) questions: u8,
     /// Commands and answers under way; an idle session pays one word.
     pub(super) pipeline: Option<Box<Pipeline>>,
 }
@@ -54,6 +63,8 @@ struct AccountSlot {
     sessions: SmallVec<[SessionId; 1]>,
     /// Where its address stands in `names`.
     name: (u32, u32),
+    /// Grows with every change of who hears of its personal nodes.
+    hearing: u32,
 }
 
 /// All sessions and the accounts that have had one.
@@ -71,6 +82,8 @@ pub(super) struct Directory {
     /// Accounts with a session.
     here: usize,
     pub(super) components: Components,
+    /// Who hears of open personal nodes of an account because of a presence directed to it.
+    pub(super) guests: Guests,
     /// Addresses with an index that are a component's: what is for them goes to its session.
     relayed: HashMap<AccountId, Jid>,
     /// Sessions that get copies.
@@ -112,6 +125,8 @@ impl Directory {
             watches_blocks: false,
             carbons: false,
             operator: false,
+            hearing: None,
+            questions: 0,
             pipeline: None,
         });
         self.live += 1;
@@ -305,6 +320,7 @@ impl Directory {
         self.accounts.push(AccountSlot {
             sessions: SmallVec::new(),
             name: (place(start), place(self.names.len())),
+            hearing: 0,
         });
         let hash = self.hasher.hash_one(jid.as_str());
         self.by_hash.entry(hash).or_default().push(account);
@@ -312,6 +328,34 @@ impl Directory {
             self.relayed.insert(account, jid.clone());
         }
         account
+    }
+
+    /// See [`crate::service::Directory::hearing`]. An account that is not known has told nobody the number.
+    pub(super) fn hearing_changed(&mut self, of: &BareJid) {
+        if let Some(account) = self.known(of) {
+            self.hearing_of_changed(account);
+        }
+    }
+
+    /// The same by its index.
+    pub(super) fn hearing_of_changed(&mut self, account: AccountId) {
+        if let Some(slot) = self.accounts.get_mut(account.0 as usize) {
+            slot.hearing = slot.hearing.wrapping_add(1);
+        }
+    }
+
+    /// The same of all accounts: the shared groups are others.
+    pub(super) fn hearing_of_all_changed(&mut self) {
+        for slot in &mut self.accounts {
+            slot.hearing = slot.hearing.wrapping_add(1);
+        }
+    }
+
+    /// See [`crate::service::Directory::hearing`].
+    pub(super) fn hearing(&mut self, of: &BareJid) -> u32 {
+        let account = self.account(of);
+        let slot = self.accounts.get(account.0 as usize);
+        slot.map_or(0, |slot| slot.hearing)
     }
 
     /// The session bound to a full address.
@@ -351,7 +395,7 @@ mod tests {
     #[test]
     fn an_idle_session_is_small() {
         assert!(
-            size_of::<Session>() + size_of::<Slot>() <= 232,
+            size_of::<Session>() + size_of::<Slot>() <= 240,
             "{}",
             size_of::<Session>() + size_of::<Slot>()
         );

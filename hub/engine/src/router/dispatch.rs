@@ -118,6 +118,8 @@ impl Router {
                 Command::Detach(reason) => self.leave_session(id, reason),
                 Command::As { from, command } => self.fail_as(ask, from, *command, store_failed()),
                 Command::Announce(_)
+                | Command::Capabilities(_)
+                | Command::Disclose { .. }
                 | Command::Direct { .. }
                 | Command::Handshake { .. }
                 | Command::Probe { .. } => {}
@@ -210,6 +212,8 @@ impl Router {
                 | Command::Query(_)
                 | Command::QueryOfPresence(_)
                 | Command::Announce(_)
+                | Command::Capabilities(_)
+                | Command::Disclose { .. }
                 | Command::Direct { .. },
                 None,
             )
@@ -221,6 +225,13 @@ impl Router {
     fn run_attached(&mut self, ask: Ask, own: &FullJid, command: Command) {
         match command {
             Command::Announce(presence) => self.announce(ask.session, own, presence),
+            Command::Capabilities(announced) => {
+                self.capabilities_announced(ask.session, *announced)
+            }
+            Command::Disclose {
+                question,
+                disclosed,
+            } => self.capabilities_disclosed(ask.session, question, *disclosed),
             Command::Direct { to, presence } => self.direct(ask.session, own, &to, presence),
             Command::Handshake {
                 to,
@@ -394,6 +405,7 @@ impl Router {
         }
         for op in &ops {
             self.residency.note(op, &self.limits);
+            self.note_contact(op);
         }
         // A new node comes with its owner; without one it is a new configuration.
         for pair in ops.windows(2) {

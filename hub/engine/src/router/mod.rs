@@ -16,6 +16,7 @@ mod availability;
 mod block_lists;
 mod blocking;
 mod bounce;
+mod capabilities;
 mod carbons;
 mod commit;
 mod components;
@@ -26,6 +27,7 @@ mod directory;
 mod dispatch;
 mod documents;
 mod fanout;
+mod hearing;
 mod lease;
 mod needs;
 mod pipeline;
@@ -35,6 +37,7 @@ mod residency;
 mod roster_listing;
 mod sessions;
 mod shared_rosters;
+mod showing;
 mod stanzas;
 mod stored;
 #[cfg(test)]
@@ -63,9 +66,9 @@ use crate::{
 };
 
 use self::{
-    commit::Commits, components::Components, cursor::Cursors, directory::Directory, fanout::Fanout,
-    fanout::Post, residency::Need, residency::Residency, shared_rosters::SharedRosters,
-    stored::Asked, world::World,
+    capabilities::Capabilities, commit::Commits, components::Components, cursor::Cursors,
+    directory::Directory, fanout::Fanout, fanout::Post, residency::Need, residency::Residency,
+    shared_rosters::SharedRosters, stored::Asked, world::World,
 };
 
 /// After how long the store is asked again for what cannot be done without: the start, and who is to hear farewells.
@@ -107,6 +110,7 @@ pub struct Router {
     fanout: Fanout,
     post: Post,
     cursors: Cursors,
+    capabilities: Capabilities,
     pubsub: Pubsub,
     throttle: LoginThrottle,
     registrations: RegistrationRate,
@@ -165,6 +169,7 @@ impl Router {
             fanout: Fanout::default(),
             post: Post::default(),
             cursors: Cursors::default(),
+            capabilities: Capabilities::default(),
             pubsub,
             asked: HashMap::new(),
             questions: 0,
@@ -225,6 +230,7 @@ impl Router {
                 fanout::at_once(&job, &self.directory, &mut self.post);
             }
         }
+        self.give_up_questions();
         self.leave();
     }
 
@@ -232,10 +238,10 @@ impl Router {
     pub fn next_deadline(&self) -> Option<Instant> {
         let retry = self.cursors.next_deadline();
         let digest = self.post.digests.next_deadline();
-        [self.store_retry, retry, digest, self.lease_deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        let questions = self.capabilities.next_deadline();
+        let lease = self.lease_deadline();
+        let all = [self.store_retry, retry, digest, questions, lease];
+        all.into_iter().flatten().min()
     }
 
     /// Makes one slice of the deliveries under way (S7); true if more is left.
@@ -270,6 +276,7 @@ impl Router {
         self.residency.shared.set_in_access(access.name_groups());
         self.regroup(roster_groups);
         self.registration = registration;
+        self.directory.hearing_of_all_changed();
         self.budget.set(
             limits.mailbox_events,
             limits.mailbox_bytes,

@@ -61,8 +61,19 @@ impl Router {
             }
             (Command::QueryOfPresence(iq), Some(own)) => self.with_contact(own, iq.to.bare()),
             (Command::SetContact { jid, .. }, Some(own)) => self.with_contact(own, jid.clone()),
-            (Command::Announce(_) | Command::GetRoster { .. } | Command::Unblock(_), Some(own))
-            | (Command::Continue(_), Some(own)) => smallvec![Need::Roster(own)],
+            (
+                Command::Announce(_)
+                | Command::GetRoster { .. }
+                | Command::Unblock(_)
+                | Command::Capabilities(_)
+                | Command::Disclose { .. },
+                Some(own),
+            ) => smallvec![Need::Roster(own)],
+            (Command::Continue(cursor), Some(own)) => {
+                let mut needs: Needs = smallvec![Need::Roster(own)];
+                needs.extend(self.showing_needs(*cursor));
+                needs
+            }
             (Command::Block(_), Some(own)) => {
                 smallvec![Need::Account(own.clone()), Need::Roster(own)]
             }

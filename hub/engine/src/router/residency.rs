@@ -14,7 +14,7 @@ use crate::{
     limits::Limits,
     node::{NodeAddress, NodeId},
     router::shared_rosters::SharedRosters,
-    service::{documents::Sizes, pubsub::Wanted},
+    service::{AccountId, documents::Sizes, pubsub::Wanted},
 };
 
 /// Accounts without a session that are kept in memory, with their rosters.
@@ -264,6 +264,17 @@ impl Residency {
             Some(None) => None,
             None => self.shared.roles.get(jid).copied(),
         }
+    }
+
+    /// Who is here and sees the account by shared roster groups; an account as often as it does.
+    pub(super) fn watchers_by_groups(&self, account: &BareJid) -> Vec<AccountId> {
+        let shared = &self.shared;
+        let Some(&role) = shared.roles.get(account) else {
+            return Vec::new();
+        };
+        shared
+            .watchers(&shared.groups().of(account, role))
+            .collect()
     }
 
     /// Whether `watcher` sees the account by shared roster groups, as far as both are known.

@@ -4,7 +4,7 @@
 
 use crate::{
     account::LastSeen,
-    address::BareJid,
+    address::{BareJid, Jid},
     command::{EndReason, Reply, SessionId, Transport},
     effect::{StoreOp, Urgency},
     event::{Event, What},
@@ -97,9 +97,16 @@ impl Router {
     /// Takes the session out and lets the world know. Every way in which a session can end comes through here, so the farewell
     /// is the same for all of them.
     pub(super) fn detach(&mut self, id: SessionId, _: EndReason) {
+        if let Some(session) = self.directory.get(id) {
+            let hosts = session.availability.directed().map(Jid::bare);
+            for host in hosts.collect::<Vec<_>>() {
+                self.cease_guest(id, &host);
+            }
+        }
         let Some(mut session) = self.directory.close(id) else {
             return;
         };
+        self.forget_questions(id);
         for parked in session
             .pipeline
             .take()

@@ -31,6 +31,7 @@ pub(super) enum Asked {
     },
     Offline(Cursor),
     Owed(Cursor),
+    Showing(Cursor),
     Accounts(Ask),
     Totals(Ask),
     /// Leases that are over.
@@ -43,6 +44,8 @@ pub(super) enum Asked {
     /// Members of roster groups: for a session whose view changed, or for a roster.
     Members(Cursor, StoreQuery),
     Listing(SessionId, u64, StoreQuery),
+    /// What somebody is subscribed to of an account's personal nodes.
+    JudgeAt(BareJid),
 }
 
 impl Router {
@@ -119,6 +122,7 @@ impl Router {
         self.counts.commits_failed += 1;
         self.pubsub.commit_failed(&ops);
         for op in &ops {
+            self.note_contact(op);
             if let Some(account) = accounts_of(op) {
                 self.residency.forget(account);
             }
@@ -202,6 +206,10 @@ impl Router {
             (Asked::Owed(cursor), Ok(StoreAnswer::Owed(alarms))) => {
                 self.hand_over_alarms(cursor, alarms)
             }
+            (Asked::Showing(cursor), Ok(StoreAnswer::Present(present))) => {
+                self.showing_answered(cursor, present)
+            }
+            (Asked::Showing(cursor), _) => self.showing_failed(cursor),
             (Asked::Offline(cursor) | Asked::Owed(cursor), _) => self.try_again_later(cursor),
             (Asked::Members(cursor, query), Ok(StoreAnswer::Roles(found))) => {
                 self.walk_on(cursor, &query, &found);
@@ -223,6 +231,12 @@ impl Router {
             (Asked::Judge(account), Ok(StoreAnswer::Subscriptions(list))) => {
                 self.judge(&account, list)
             }
+            (Asked::JudgeAt(host), Ok(StoreAnswer::Subscriptions(list))) => {
+                let names = list.into_iter().map(|(node, _)| node);
+                self.judge_nodes(&host, names.collect());
+            }
+            // Whoever may no longer hear is not told anything meanwhile (see the service's list of hearers).
+            (Asked::JudgeAt(_), _) => {}
             // Asked again at the account's next session.
             (Asked::Judge(account), _) => drop(self.residency.shared.roles.remove(&account)),
         }
@@ -323,6 +337,9 @@ impl Router {
 
     /// Ends what the rules forbid among a node's subscriptions: they may be other rules than when it was last in memory (S13).
     fn recheck(&mut self, at: &NodeAddress) {
+        if at.host.is_some() {
+            return self.recheck_personal(at);
+        }
         let components = abroad(&self.directory.components);
         let subject =
             |jid: &BareJid| subject(&self.residency.shared, jid).or_else(|| components(jid));

@@ -4,9 +4,10 @@ use crate::{
     access::Subject,
     address::{BareJid, FullJid, Jid},
     command::SessionId,
+    node::NodeId,
     roster_group::Viewer,
     router::{self, directory::Directory, residency::Residency},
-    service::{self, AccountId, Acquaintance, Recipient, roster},
+    service::{self, AccountId, Acquaintance, Hearer, Recipient, roster},
 };
 
 /// The router's shared state as a service sees it.
@@ -18,6 +19,61 @@ pub(super) struct World<'a> {
 impl service::Directory for World<'_> {
     fn account(&mut self, jid: &BareJid) -> AccountId {
         self.directory.account(jid)
+    }
+
+    fn hearing(&mut self, of: &BareJid) -> u32 {
+        self.directory.hearing(of)
+    }
+
+    fn hearers(&self, of: &BareJid, node: &NodeId) -> Option<Vec<Hearer>> {
+        let roster = self.residency.roster(of)?;
+        let contacts = roster.contacts.iter();
+        let watchers = contacts.filter(|contact| contact.subscription.from());
+        let watchers = watchers.map(|contact| &contact.jid).chain([of]);
+        let mut accounts: Vec<_> = watchers
+            .filter_map(|jid| self.directory.known(jid))
+            .collect();
+        accounts.extend(self.residency.watchers_by_groups(of));
+        accounts.sort_unstable();
+        accounts.dedup();
+        let sessions = accounts
+            .iter()
+            .flat_map(|&account| self.directory.sessions_of(account));
+        let mut found = Vec::new();
+        for &session in sessions {
+            let Some(one) = self.directory.get(session) else {
+                continue;
+            };
+            let (Some(jid), Some(hearing)) = (&one.jid, &one.hearing) else {
+                continue;
+            };
+            let account = jid.bare();
+            if hearing.reaches(of, account == *of, node) {
+                found.push(Hearer {
+                    session,
+                    account,
+                    sees: true,
+                });
+            }
+        }
+        for session in self.directory.guests.of(of) {
+            let Some(guest) = self.directory.get(session) else {
+                continue;
+            };
+            let (Some(jid), Some(hearing)) = (&guest.jid, &guest.hearing) else {
+                continue;
+            };
+            let account = jid.bare();
+            let sees = account == *of || self.acquaintance(of, &account).sees;
+            if !sees && hearing.reaches_guest(of, node) {
+                found.push(Hearer {
+                    session,
+                    account,
+                    sees,
+                });
+            }
+        }
+        Some(found)
     }
 
     fn session(&self, jid: &FullJid) -> Option<SessionId> {

@@ -21,6 +21,7 @@ use crate::{
     event::Event,
     item::Shows,
     mailbox::SubscriptionTag,
+    node::NodeId,
     refusal::Refusal,
     time::Timestamp,
 };
@@ -64,6 +65,11 @@ impl Delivery {
 
 /// What a service may know of the world outside it; the router answers.
 pub trait Directory {
+    /// A number that changes whenever somebody begins or ceases to hear of the account's personal nodes.
+    fn hearing(&mut self, of: &BareJid) -> u32;
+    /// Who hears of an account's personal node, as far as presence and capabilities say; the node's own rules come on top.
+    /// `None`: the account's roster is not in memory, so that it cannot be said.
+    fn hearers(&self, of: &BareJid, node: &NodeId) -> Option<Vec<Hearer>>;
     /// The account's index, made now if need be.
     fn account(&mut self, jid: &BareJid) -> AccountId;
     /// The session bound to a full address.
@@ -84,6 +90,17 @@ pub trait Directory {
     /// What `owner`'s roster says of `contact`. Right only where the roster is in memory: services name those they need
     /// before they are asked to decide.
     fn acquaintance(&self, owner: &BareJid, contact: &BareJid) -> Acquaintance<'_>;
+}
+
+/// A session that hears of an account's personal node without having subscribed (XEP-0060 §9.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hearer {
+    /// The session.
+    pub session: SessionId,
+    /// Its account.
+    pub account: BareJid,
+    /// It is the node's own account or sees its presence; else it has shown its own presence to the account (§9.1.3).
+    pub sees: bool,
 }
 
 /// What an account's roster says of somebody (RFC 6121 §2.1.2), shared contacts included.

@@ -14,6 +14,7 @@ use crate::{
 const HUB_FEATURES: &[&str] = &[
     ns::BLOCKING,
     ns::CARBONS,
+    ns::CAPS,
     ns::DISCO_INFO,
     ns::DISCO_ITEMS,
     ns::LAST,
@@ -39,9 +40,26 @@ const ACCOUNT_FEATURES: &[&str] = &[
 /// FORM_TYPE of XEP-0232.
 const SOFTWARE_INFO: &str = "urn:xmpp:dataforms:softwareinfo";
 
-/// Writes what the hub is.
-pub fn write_hub_info(software: &str, version: &str, contacts: &Contacts, w: &mut Writer<'_>) {
+/// What the hub says of itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Hub<'a> {
+    /// The software's name.
+    pub software: &'a str,
+    /// Its version.
+    pub version: &'a str,
+    /// Whom to turn to.
+    pub contacts: &'a Contacts,
+}
+
+/// Writes what the hub is; `node` is what it was asked for (XEP-0115 §6.3).
+pub fn write_hub_info(hub: Hub<'_>, node: Option<&str>, w: &mut Writer<'_>) {
+    let Hub {
+        software,
+        version,
+        contacts,
+    } = hub;
     w.open("query").attr("xmlns", ns::DISCO_INFO);
+    w.attr_opt("node", node);
     write_identity("server", "im", Some(software), w);
     for feature in HUB_FEATURES {
         write_feature(feature, w);

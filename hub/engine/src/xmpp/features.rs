@@ -1,10 +1,12 @@
 //! Stream features: what the hub offers, phase by phase.
 //!
 //! Implements: RFC 6120 §4.3.2; the features of §5 STARTTLS, §6 SASL, §7 binding; XEP-0440 1.0.0 §2; XEP-0077 (its stream feature);
-//! RFC 6121 §2.6.1 roster versioning, §3.4 pre-approval.
+//! RFC 6121 §2.6.1 roster versioning, §3.4 pre-approval; XEP-0115 1.6.0 §6.3.
 
 use crate::xmpp::{
-    bind, namespace as ns,
+    bind, caps,
+    disco::Hub,
+    namespace as ns,
     sasl::{ChannelBindings, Mechanism},
     starttls,
     xml::Writer,
@@ -57,8 +59,8 @@ impl BeforeSignIn<'_> {
     }
 }
 
-/// Writes what is offered after sign-in.
-pub fn write_after_sign_in(out: &mut Vec<u8>) {
+/// Writes what is offered after sign-in, and what the hub can.
+pub fn write_after_sign_in(hub: Hub<'_>, out: &mut Vec<u8>) {
     let mut w = Writer::new(out);
     w.open("stream:features");
     bind::write_features(&mut w);
@@ -66,5 +68,6 @@ pub fn write_after_sign_in(out: &mut Vec<u8>) {
         .attr("xmlns", ns::ROSTER_VERSIONING)
         .close("ver");
     w.open("sub").attr("xmlns", ns::PRE_APPROVAL).close("sub");
+    caps::write_own(hub, &mut w);
     w.close("stream:features");
 }

@@ -2,6 +2,7 @@
 
 pub mod bind;
 pub mod blocking;
+pub mod caps;
 pub mod carbons;
 pub mod command;
 pub mod component;

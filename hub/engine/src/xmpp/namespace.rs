@@ -60,6 +60,11 @@ pub const DISCO_INFO: &str = "http://jabber.org/protocol/disco#info";
 /// Items that belong to an entity.
 pub const DISCO_ITEMS: &str = "http://jabber.org/protocol/disco#items";
 
+// --- XEP-0033: extended stanza addressing ---
+
+/// Further addresses of a stanza.
+pub const ADDRESS: &str = "http://jabber.org/protocol/address";
+
 // --- XEP-0049: private XML storage ---
 
 /// Private XML storage.

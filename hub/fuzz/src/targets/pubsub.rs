@@ -438,6 +438,12 @@ impl Store {
                 list: self.nodes.iter().map(|(at, (node, _))| (at.node.clone(), node.config.title.clone())).collect(),
                 page: page(self.nodes.len()),
             },
+            StoreQuery::Present { hosts, names } => {
+                let at = |host: &BareJid, node: &leveret_engine::node::NodeId| NodeAddress { host: Some(host.clone()), node: node.clone() };
+                let all = hosts.iter().flat_map(|host| names.iter().map(move |node| at(host, node)));
+                StoreAnswer::Present(all.filter(|at| self.nodes.contains_key(at)).collect())
+            }
+            StoreQuery::Awaiting { .. } => StoreAnswer::Present(Vec::new()),
             StoreQuery::PersonalNodes { host, .. } => {
                 let of_host = self.nodes.iter().filter(|(at, _)| at.host.as_ref() == Some(&host));
                 let list: Vec<_> = of_host

@@ -13,7 +13,7 @@ use leveret_engine::{
     document::DocumentKey,
     effect::{AccountCounts, StoreAnswer, StoreOp, StoreQuery},
     item::{
-        Affiliation, Item, NodeConfig, NodeRecord, NodeSubscription, PersonalNode,
+        Affiliation, Item, NodeConfig, NodeRecord, NodeSubscription, PersonalNode, SendLastItem,
         SubscriptionState,
     },
     message::Message,
@@ -427,6 +427,31 @@ impl Model {
                     list: list[range].to_vec(),
                     page,
                 }
+            }
+            StoreQuery::Present { hosts, names } => {
+                let at = |host: &BareJid, node: &NodeId| NodeAddress {
+                    host: Some(host.clone()),
+                    node: node.clone(),
+                };
+                let all = hosts
+                    .iter()
+                    .flat_map(|host| names.iter().map(move |node| at(host, node)));
+                StoreAnswer::Present(all.filter(|at| self.nodes.contains_key(at)).collect())
+            }
+            StoreQuery::Awaiting {
+                account,
+                after,
+                max,
+            } => {
+                let awaits = |(at, node): &(&NodeAddress, &Node)| {
+                    let bare = |own: &NodeSubscription| own.jid == *account.as_jid();
+                    at.host.is_none()
+                        && after.as_ref().is_none_or(|after| at.node > *after)
+                        && node.config.send_last_published_item == SendLastItem::OnSubAndPresence
+                        && node.subscriptions.values().any(bare)
+                };
+                let found = self.nodes.iter().filter(awaits).map(|(at, _)| at.clone());
+                StoreAnswer::Present(found.take(*max as usize).collect())
             }
             StoreQuery::PersonalNodes { host, asker, page } => {
                 let list: Vec<_> = self

@@ -299,7 +299,16 @@ fn questions(random: &mut Random) -> Vec<StoreQuery> {
                 page,
             });
         }
+        all.push(StoreQuery::Awaiting {
+            account: random.account(),
+            after: random.one_in(2).then(|| NodeId::parse("a").unwrap()),
+            max: 1 + random.below(3) as u32,
+        });
         if let Some(host) = &host {
+            all.push(StoreQuery::Present {
+                hosts: vec![host.clone(), random.account()],
+                names: NODES.map(|name| NodeId::parse(name).unwrap()).into(),
+            });
             all.push(StoreQuery::PersonalNodes {
                 host: host.clone(),
                 asker: random.account(),

@@ -10,6 +10,7 @@ mod groups;
 mod messages;
 mod nodes;
 mod order;
+mod personal;
 mod presence;
 mod pubsub;
 mod regroup;
@@ -359,6 +360,9 @@ fn words(event: &Event) -> String {
             let error = carbon.message.kind == MessageKind::Error;
             let content = if error { "error" } else { content };
             format!("{:?} copy of {content}", carbon.way).to_lowercase()
+        }
+        What::Question(question) => {
+            format!("question {} about {}", question.number, question.node)
         }
         What::Node(event) => format!("node {}", event.at.node),
     }

@@ -9,7 +9,7 @@ use crate::{
     effect::{
         AccountCounts, StoreAnswer, StoreFault, StoreOp, StoreQuery, StoreRequest, StoreResponse,
     },
-    item::{Affiliation, Item, NodeRecord, NodeSubscription, SubscriptionState},
+    item::{Affiliation, Item, NodeRecord, NodeSubscription, SendLastItem, SubscriptionState},
     message::Message,
     node::{NodeAddress, NodeId},
     time::Timestamp,
@@ -132,6 +132,10 @@ impl FakeStore {
         self.accounts.get(jid)
     }
 
+    pub(super) fn node(&self, at: &NodeAddress) -> Option<&NodeRecord> {
+        self.nodes.get(at)
+    }
+
     pub(super) fn contact(&self, of: &BareJid, jid: &BareJid) -> Option<&Contact> {
         self.rosters
             .get(of)?
@@ -176,6 +180,8 @@ impl FakeStore {
                 self.offline.remove(&account);
                 self.blocked.retain(|(own, _)| *own != account);
                 self.documents.retain(|(own, _), _| *own != account);
+                self.nodes
+                    .retain(|at, _| at.host.as_ref() != Some(&account));
             }
             StoreOp::LastSeen { account, seen } => {
                 if let Some(account) = self.accounts.get_mut(&account) {
@@ -244,6 +250,10 @@ impl FakeStore {
                 creator,
                 created,
             } => {
+                if let Some(node) = self.nodes.get_mut(&at) {
+                    node.config = *config;
+                    return;
+                }
                 let record = NodeRecord {
                     config: *config,
                     created,
@@ -373,6 +383,33 @@ impl FakeStore {
                 after,
                 max,
             } => StoreAnswer::Owed(page(self.owed.get(&account), after, max)),
+            StoreQuery::Present { hosts, names } => {
+                let at = |host: &BareJid, node: &NodeId| NodeAddress {
+                    host: Some(host.clone()),
+                    node: node.clone(),
+                };
+                let all = hosts
+                    .iter()
+                    .flat_map(|host| names.iter().map(move |node| at(host, node)));
+                StoreAnswer::Present(all.filter(|at| self.nodes.contains_key(at)).collect())
+            }
+            StoreQuery::Awaiting {
+                account,
+                after,
+                max,
+            } => {
+                let awaits = |(at, node): &(&NodeAddress, &NodeRecord)| {
+                    at.host.is_none()
+                        && after.as_ref().is_none_or(|after| at.node > *after)
+                        && node.config.send_last_published_item == SendLastItem::OnSubAndPresence
+                        && node
+                            .subscriptions
+                            .iter()
+                            .any(|one| one.jid == *account.as_jid())
+                };
+                let found = self.nodes.iter().filter(awaits).map(|(at, _)| at.clone());
+                StoreAnswer::Present(found.take(max as usize).collect())
+            }
             StoreQuery::AffiliationsOf { account, .. } => {
                 let of = |(at, node): (&NodeAddress, &NodeRecord)| {
                     let affiliation = node.affiliations.iter().find(|(jid, _)| *jid == account)?.1;

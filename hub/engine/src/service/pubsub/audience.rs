@@ -32,7 +32,7 @@ use crate::{
         SubscriptionType,
     },
     mailbox::SubscriptionTag,
-    node::NodeId,
+    node::{NodeAddress, NodeId},
     service::{Deliveries, Delivery, Directory, Recipient},
     time::Timestamp,
 };
@@ -96,6 +96,29 @@ impl Audience {
         }
     }
 
+    /// The list of a personal node, if it is right still; `hearing` says what it was made of.
+    pub(super) fn personal(&self, hearing: u32, interest: &Interest) -> Option<Deliveries> {
+        let right = self.seen == u64::from(hearing)
+            && self.changed.is_empty()
+            && !interest.is_over(self.until);
+        self.list.clone().filter(|_| right)
+    }
+
+    /// Keeps a new one, which is right until then.
+    pub(super) fn keep_personal(
+        &mut self,
+        hearing: u32,
+        list: Deliveries,
+        until: Option<Timestamp>,
+    ) {
+        *self = Self {
+            list: Some(list),
+            seen: hearing.into(),
+            until,
+            ..Self::default()
+        };
+    }
+
     /// About how many bytes it owns.
     pub(super) fn weight(&self) -> usize {
         let list = self.list.as_ref().map_or(0, Deliveries::len);
@@ -146,11 +169,15 @@ impl Node {
     /// Who hears of this node now; made anew only if it must be, which `built` counts.
     pub(super) fn audience(
         &mut self,
-        name: &NodeId,
+        at: &NodeAddress,
         interest: &Interest,
         directory: &mut dyn Directory,
         built: &mut u64,
     ) -> Deliveries {
+        if let Some(host) = &at.host {
+            return self.personal_audience(at, host, interest, directory, built);
+        }
+        let name = &at.node;
         let mut audience = std::mem::take(&mut self.audience);
         if !audience.update(self, name, interest, directory) {
             *built += 1;
@@ -159,6 +186,11 @@ impl Node {
         let list = audience.list.clone().unwrap_or_default();
         self.audience = audience;
         list
+    }
+
+    /// Whether a subscription of the node is one to its items that delivers now.
+    pub(super) fn hears_items(&self, one: &NodeSubscription, interest: &Interest) -> bool {
+        hears(one, About::Items, interest)
     }
 
     /// The accounts among those who hear of it, which alarms are owed to (S12).
@@ -177,14 +209,45 @@ impl Node {
     /// Who hears of what happens to the node itself: rare, and so never kept.
     pub(super) fn witnesses(
         &self,
-        name: &NodeId,
+        at: &NodeAddress,
         about: About,
         interest: &Interest,
         directory: &mut dyn Directory,
     ) -> Deliveries {
-        self.resolve(name, about, interest, directory)
+        if let Some(host) = &at.host {
+            return self.personal_witnesses(at, host, about, interest, directory);
+        }
+        self.resolve(&at.node, about, interest, directory)
             .list
             .unwrap_or_default()
+    }
+
+    /// The deliveries to those of the node's own subscribers whom `admits` lets hear, and when the first lease ends.
+    pub(super) fn own_subscribers(
+        &self,
+        about: About,
+        interest: &Interest,
+        directory: &mut dyn Directory,
+        admits: &dyn Fn(&Jid, &dyn Directory) -> bool,
+    ) -> (Vec<Delivery>, Option<Timestamp>) {
+        let mut heard: BTreeMap<&Jid, By<'_>> = BTreeMap::new();
+        for one in self.subscriptions() {
+            if hears(one, about, interest) && admits(&one.jid, directory) {
+                heard
+                    .entry(&one.jid)
+                    .or_default()
+                    .push(Heard::of(one, None));
+            }
+        }
+        let (mut list, mut tags, mut until) = (Vec::new(), Tags::default(), None);
+        for (jid, heard) in heard {
+            let ends = heard.iter().filter_map(Heard::ends);
+            until = until.into_iter().chain(ends).min();
+            if let Some(to) = directory.recipient(jid) {
+                divide(&heard, to, &mut tags, &mut list);
+            }
+        }
+        (list, until)
     }
 
     fn resolve(

@@ -95,7 +95,7 @@ impl Pubsub {
             let payload = node.config.deliver_payloads;
             let told =
                 NodeChange::Configured(payload.then(|| Box::new(NodeConfig::clone(&node.config))));
-            let to = node.witnesses(&at.node, About::Both, &self.interest, directory);
+            let to = node.witnesses(&at, About::Both, &self.interest, directory);
             configured.notices.push(notice(&at, kind, told, to));
         }
         if closed {
@@ -128,7 +128,7 @@ impl Pubsub {
         if node.config.notify_delete && node.config.deliver_notifications {
             let told = NodeChange::Deleted { redirect };
             let kind = node.config.notification_type;
-            let to = node.witnesses(&at.node, About::Both, &self.interest, directory);
+            let to = node.witnesses(&at, About::Both, &self.interest, directory);
             deleted.notices.push(notice(&at, kind, told, to));
         }
         for subscription in node.subscriptions() {
@@ -163,12 +163,7 @@ impl Pubsub {
             keep: 0,
         }]);
         if node.config.deliver_notifications && node.config.notify_retract {
-            let audience = node.audience(
-                &at.node,
-                &self.interest,
-                directory,
-                &mut self.audiences_built,
-            );
+            let audience = node.audience(&at, &self.interest, directory, &mut self.audiences_built);
             let kind = node.config.notification_type;
             purged
                 .notices

@@ -23,6 +23,7 @@ mod manage;
 mod node;
 mod options;
 mod owed;
+mod personal;
 mod publish;
 mod read;
 mod recovery;

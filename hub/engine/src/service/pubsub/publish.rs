@@ -76,12 +76,7 @@ impl Pubsub {
             node: at.node.clone(),
             items: vec![item_id.clone()],
         }));
-        let audience = node.audience(
-            &at.node,
-            &self.interest,
-            directory,
-            &mut self.audiences_built,
-        );
+        let audience = node.audience(&at, &self.interest, directory, &mut self.audiences_built);
         let mut owed_to: Arc<[BareJid]> = Arc::new([]);
         if class == Class::Alarm {
             if let Some(known) = node.raise(&who.subject.jid, &item_id) {

@@ -55,12 +55,7 @@ impl Pubsub {
         retracted.if_none_removed = Some(Reason::ItemNotFound.into());
         // §7.2.2.1: the asker's `notify`, else the node's own option.
         if node.config.deliver_notifications && (notify || node.config.notify_retract) {
-            let audience = node.audience(
-                &at.node,
-                &self.interest,
-                directory,
-                &mut self.audiences_built,
-            );
+            let audience = node.audience(&at, &self.interest, directory, &mut self.audiences_built);
             let kind = node.config.notification_type;
             let told = NodeChange::Retracted(items);
             retracted.notices.push(notice(&at, kind, told, audience));

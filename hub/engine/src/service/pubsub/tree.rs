@@ -20,7 +20,7 @@ pub(super) fn born(
     if at.host.is_some() || !node.config.deliver_notifications {
         return None;
     }
-    let to = node.witnesses(&at.node, About::Tree, interest, directory);
+    let to = node.witnesses(at, About::Tree, interest, directory);
     let kind = node.config.notification_type;
     (!to.is_empty()).then(|| notice(at, kind, NodeChange::Created, to))
 }

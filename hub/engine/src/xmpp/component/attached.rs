@@ -299,8 +299,8 @@ impl Attached {
                 presence::write(event.xmpp(presence::render_shared), to, delay, out);
             }
             What::Node(node) => service::write_event(event, node, to, tag, delay, around, out),
-            // It has neither roster nor block list, and no other resources.
-            What::Roster(_) | What::BlockList(_) | What::Carbon(_) => {}
+            // It has neither roster nor block list, and no other resources; the hub does not ask what it can.
+            What::Roster(_) | What::BlockList(_) | What::Carbon(_) | What::Question(_) => {}
         }
     }
 }

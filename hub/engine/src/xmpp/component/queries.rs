@@ -99,7 +99,7 @@ impl Attached {
             (ns::DISCO_INFO, "query") => {
                 request.no_node()?;
                 request.result(out, |w| {
-                    disco::write_hub_info(shared.software, shared.version, &shared.contacts, w);
+                    disco::write_hub_info(shared.hub(), None, w);
                 });
             }
             (ns::DISCO_ITEMS, "query") => {

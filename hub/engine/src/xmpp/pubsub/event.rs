@@ -124,6 +124,21 @@ fn write_items(change: &NodeChange, w: &mut Writer<'_>) {
     }
 }
 
+/// Who published the item, for a receiver who may know (XEP-0163 §4.3.1, XEP-0033 §4.4: a client does not answer to it, but tells
+/// one resource's place from another's).
+pub fn render_publisher(tag: &SubscriptionTag, change: &NodeChange, out: &mut Vec<u8>) {
+    let NodeChange::Published { item, .. } = change else {
+        return;
+    };
+    if tag.publisher {
+        let mut w = Writer::new(out);
+        w.open("addresses").attr("xmlns", ns::ADDRESS);
+        w.open("address").attr("type", "replyto");
+        w.attr("jid", item.publisher.as_str()).close("address");
+        w.close("addresses");
+    }
+}
+
 /// The headers of one delivery: through which subscriptions it came, if that must be said (§13.16, S17).
 pub fn render_headers(tag: &SubscriptionTag, change: &NodeChange, out: &mut Vec<u8>) {
     // §13.16: identifiers only with what may differ from subscription to subscription.

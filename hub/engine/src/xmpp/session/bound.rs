@@ -5,12 +5,13 @@
 
 use crate::{
     address::{BareJid, FullJid, Jid},
+    capabilities::{Disclosed, Wishes},
     command::{Command, Token},
     message::{Iq, IqKind, PresenceKind},
     refusal::{Reason, Refusal},
     time::{Instant, Now},
     xmpp::{
-        message,
+        caps, message, namespace as ns,
         output::{Output, WorkDone},
         ping,
         presence::{self, Word},
@@ -228,7 +229,15 @@ impl Bound {
                 id: stanza.own_id(),
             },
         };
+        let announces = matches!(
+            &command,
+            Command::Announce(presence) | Command::Direct { presence, .. }
+                if matches!(presence.kind, PresenceKind::Available { .. })
+        );
         self.tell(command, around, out);
+        if announces && let Some(announced) = caps::announced(stanza.element) {
+            self.tell(Command::Capabilities(announced.into()), around, out);
+        }
         Ok(())
     }
 
@@ -266,6 +275,21 @@ impl Bound {
                 to,
             };
             return self.query(request, target, around, now, out);
+        }
+        if let (Target::Hub, Some(question)) = (target, caps::question_of(id)) {
+            // An error is an answer too: one that says nothing.
+            let query = stanza.element.child("query", ns::DISCO_INFO);
+            let query = query.filter(|_| kind == IqKind::Result);
+            let nothing = Disclosed {
+                hashes: None,
+                wishes: Wishes::default(),
+            };
+            let command = Command::Disclose {
+                question,
+                disclosed: query.map_or(nothing, caps::disclosed).into(),
+            };
+            self.tell(command, around, out);
+            return Ok(());
         }
         // An answer to one of the hub's own pings and pushes ends here: that it came is all it says.
         if let (Target::Other, Some(to)) = (target, to) {

@@ -15,7 +15,7 @@ use crate::{
     refusal::Refusal,
     time::Timestamp,
     xmpp::{
-        blocking, carbons, disco, last, message, presence, private, roster,
+        blocking, caps, carbons, disco, last, message, presence, private, roster,
         stanza::{StanzaName, open_result, write_error},
         vcard,
         xml::Writer,
@@ -75,6 +75,10 @@ impl Bound {
                 // XEP-0280 §7: to the resource that gets the copy, however it was addressed.
                 let to = self.jid.as_str();
                 carbons::write(event.xmpp(carbons::render_shared), to, out);
+            }
+            What::Question(question) => {
+                let (hub, to) = (&around.shared.domain, self.jid.as_str());
+                caps::write_question(question.number, &question.node, hub, to, out);
             }
             What::Node(node) => service::write_event(event, node, to, tag, delay, around, out),
         }

@@ -211,7 +211,7 @@ impl Negotiation {
                     "'from' is not who signed in",
                 ));
             }
-            features::write_after_sign_in(&mut out.bytes);
+            features::write_after_sign_in(around.shared.hub(), &mut out.bytes);
             self.expect = Expect::Bind;
         } else {
             self.offered = self.with_channel(around, |channel| channel.offered());

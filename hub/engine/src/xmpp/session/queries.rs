@@ -10,7 +10,7 @@ use crate::{
     refusal::{Reason, Refusal},
     time::Now,
     xmpp::{
-        blocking, carbons, disco, last, namespace as ns,
+        blocking, caps, carbons, disco, last, namespace as ns,
         output::Output,
         private, register, roster, rsm,
         stanza::{Stanza, open_result},
@@ -137,9 +137,15 @@ impl Bound {
         let shared = &around.shared;
         match (request.child.namespace(), request.child.name()) {
             (ns::DISCO_INFO, "query") => {
-                request.no_node()?;
+                let node = request.child.attr("node");
+                let node = node.filter(|node| caps::is_own(node, shared.hub()));
+                if node.is_some() {
+                    request.only(IqKind::Get)?;
+                } else {
+                    request.no_node()?;
+                }
                 self.result(&request, out, |w| {
-                    disco::write_hub_info(shared.software, shared.version, &shared.contacts, w);
+                    disco::write_hub_info(shared.hub(), node, w);
                 });
             }
             (ns::DISCO_ITEMS, "query") => {

@@ -218,6 +218,7 @@ pub(in crate::xmpp) fn write_event(
             out.extend_from_slice(event.xmpp_body(|_| pubsub::render_body(&node.change)));
         }
         pubsub::render_headers(tag, &node.change, out);
+        pubsub::render_publisher(tag, &node.change, out);
     }
     if let Some((by, at)) = delay {
         write_delay(by, at, &mut Writer::new(out));

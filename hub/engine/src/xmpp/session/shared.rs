@@ -10,7 +10,7 @@ use crate::{
     limits::{ATTRIBUTES_MAX, Limits, STANZA_DEPTH_MAX},
     mailbox::{Mailbox, MailboxBudget},
     time::Now,
-    xmpp::{contact::Contacts, framing::FrameLimits, sasl::ChannelBindings},
+    xmpp::{contact::Contacts, disco::Hub, framing::FrameLimits, sasl::ChannelBindings},
 };
 
 use super::seed::Seed;
@@ -55,6 +55,15 @@ impl std::fmt::Debug for XmppShared {
 }
 
 impl XmppShared {
+    /// What the hub says of itself.
+    pub(in crate::xmpp) const fn hub(&self) -> Hub<'_> {
+        Hub {
+            software: self.software,
+            version: self.version,
+            contacts: &self.contacts,
+        }
+    }
+
     /// The bounds of framing before or after sign-in.
     pub(in crate::xmpp) fn frame_limits(&self, signed_in: bool) -> FrameLimits {
         let bytes = if signed_in {

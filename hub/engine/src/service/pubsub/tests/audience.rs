@@ -130,11 +130,10 @@ fn what_was_kept_up_to_date_is_what_would_be_made_anew() {
         if below(3) > 0 {
             continue;
         }
-        let name = node("free/a");
         let pubsub = &mut world.pubsub;
         let there = pubsub.nodes.get_mut(&at).unwrap();
         let mut list = |there: &mut crate::service::pubsub::node::Node| {
-            let list = there.audience(&name, &pubsub.interest, &mut world.directory, &mut 0);
+            let list = there.audience(&at, &pubsub.interest, &mut world.directory, &mut 0);
             let said = |tag: &crate::mailbox::SubscriptionTag| {
                 (tag.subids.clone(), tag.collection.clone())
             };

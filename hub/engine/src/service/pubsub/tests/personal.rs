@@ -3,10 +3,11 @@
 use super::{s7_publisher::with_options, s8_owner::create, world::*};
 use crate::{
     address::{BareJid, Jid},
-    command::{PageRequest, PubsubAction, PubsubReply, Reply},
+    command::{PageRequest, PubsubAction, PubsubReply, Reply, SessionId},
     item::{AccessModel, Affiliation, SendLastItem},
     message::MessageKind,
     refusal::{Detail, Reason, Refusal},
+    service::Hearer,
 };
 
 const MOOD: &str = "http://jabber.org/protocol/mood";
@@ -313,6 +314,128 @@ mod access {
         };
         let reply = world.ask_at(&device("stranger"), Some("nobody"), list);
         assert!(matches!(pubsub(reply), PubsubReply::Nodes { list, .. } if list.is_empty()));
+    }
+}
+
+mod s4_3_who_hears {
+    use super::*;
+
+    fn hears(world: &mut World, who: &str, sees: bool) {
+        let jid = bare(who).with_resource("x").unwrap();
+        world.directory.online.push(jid);
+        let hearer = Hearer {
+            session: SessionId {
+                index: world.directory.online.len() as u32 - 1,
+                generation: 0,
+            },
+            account: bare(who),
+            sees,
+        };
+        world
+            .directory
+            .hearers
+            .push((bare("owner"), node(MOOD), hearer));
+        world.directory.hearing += 1;
+    }
+
+    fn heard(world: &mut World) -> Vec<String> {
+        world.heard();
+        at_owner(world, "owner", publish(MOOD, "2")).unwrap();
+        world.heard()
+    }
+
+    #[test]
+    fn contacts_by_the_access_model_and_guests_only_where_it_is_open() {
+        for (options, friend, guest) in [
+            (&[("access_model", "open")][..], true, true),
+            (&[], true, false),
+            (
+                &[
+                    ("access_model", "roster"),
+                    ("roster_groups_allowed", "Friends"),
+                ],
+                true,
+                false,
+            ),
+            (
+                &[
+                    ("access_model", "roster"),
+                    ("roster_groups_allowed", "Servants"),
+                ],
+                false,
+                false,
+            ),
+            (&[("access_model", "whitelist")], false, false),
+        ] {
+            let mut world = with_node(options);
+            hears(&mut world, "owner", true);
+            hears(&mut world, "friend", true);
+            hears(&mut world, "guest", false);
+            let expected: Vec<_> = [("friend", friend), ("guest", guest), ("owner", true)]
+                .into_iter()
+                .filter(|(_, hears)| *hears)
+                .map(|(who, _)| format!("{who}@localhost/x: item 2"))
+                .collect();
+            let mut heard = heard(&mut world);
+            heard.sort();
+            assert_eq!(heard, expected, "{options:?}");
+        }
+    }
+
+    #[test]
+    fn an_outcast_hears_nothing_and_a_member_of_the_whitelist_does() {
+        let mut world = with_node(&[]);
+        hears(&mut world, "friend", true);
+        let cast = |affiliation| PubsubAction::SetAffiliations {
+            node: node(MOOD),
+            changes: vec![(bare("friend"), affiliation)],
+        };
+        at_owner(&mut world, "owner", cast(Affiliation::Outcast)).unwrap();
+        assert!(heard(&mut world).is_empty());
+        let closed = PubsubAction::Configure {
+            node: node(MOOD),
+            config: fields(&[("access_model", "whitelist")]),
+        };
+        at_owner(&mut world, "owner", closed).unwrap();
+        at_owner(&mut world, "owner", cast(Affiliation::Member)).unwrap();
+        assert_eq!(heard(&mut world), ["friend@localhost/x: item 2"]);
+    }
+
+    #[test]
+    fn s4_3_3_a_bare_subscriber_is_notified_at_the_resources_that_want_it_or_at_the_bare_address() {
+        let mut world = with_node(&[]);
+        at_owner(&mut world, "friend", subscribe("friend")).unwrap();
+        assert_eq!(heard(&mut world), ["friend@localhost: item 2"]);
+        hears(&mut world, "friend", true);
+        assert_eq!(heard(&mut world), ["friend@localhost/x: item 2"]);
+    }
+
+    #[test]
+    fn s4_3_1_who_sees_the_owner_is_told_which_resource_published() {
+        let mut world = with_node(&[("access_model", "open")]);
+        hears(&mut world, "friend", true);
+        hears(&mut world, "guest", false);
+        world.heard();
+        at_owner(&mut world, "owner", publish(MOOD, "2")).unwrap();
+        for heard in std::mem::take(&mut world.heard) {
+            let named = heard.tag.is_some_and(|tag| tag.publisher);
+            assert_eq!(named, heard.to.starts_with("friend"), "{}", heard.to);
+        }
+    }
+
+    #[test]
+    fn s18_the_list_is_made_when_something_changes_and_not_for_each_item() {
+        let mut world = with_node(&[]);
+        hears(&mut world, "friend", true);
+        heard(&mut world);
+        let built = world.pubsub.status().audiences_built;
+        for _ in 0..10 {
+            heard(&mut world);
+        }
+        assert_eq!(world.pubsub.status().audiences_built, built);
+        hears(&mut world, "owner", true);
+        heard(&mut world);
+        assert_eq!(world.pubsub.status().audiences_built, built + 1);
     }
 }
 

@@ -63,7 +63,7 @@ fn deliveries(world: &mut World, name: &str) -> Vec<(Shows, usize, bool, Option<
     let at = NodeAddress::of_service(node(name));
     let of = world.pubsub.nodes.get_mut(&at).unwrap();
     let list = of.audience(
-        &at.node,
+        &at,
         &world.pubsub.interest,
         &mut world.directory,
         &mut 0,

@@ -20,7 +20,7 @@ use crate::{
     payload::Payload,
     refusal::{Detail, Reason, Refusal},
     service::{
-        AccountId, Acquaintance, Change, Decision, Directory, Recipient,
+        AccountId, Acquaintance, Change, Decision, Directory, Hearer, Recipient,
         pubsub::{Asker, Pubsub, PubsubSettings, Wanted},
     },
     time::{Instant, Now, Timestamp},
@@ -40,6 +40,9 @@ pub(super) struct Heard {
 pub(super) struct Accounts {
     known: Vec<BareJid>,
     pub(super) online: Vec<FullJid>,
+    /// Who hears of which personal node, and the number of that state.
+    pub(super) hearers: Vec<(BareJid, NodeId, Hearer)>,
+    pub(super) hearing: u32,
     /// Who asked anything so far.
     pub(super) subjects: Vec<Subject>,
     /// Owner and contact, and what the owner's roster says.
@@ -54,6 +57,18 @@ pub(super) struct Known {
 }
 
 impl Directory for Accounts {
+    fn hearing(&mut self, _: &BareJid) -> u32 {
+        self.hearing
+    }
+
+    fn hearers(&self, of: &BareJid, node: &NodeId) -> Option<Vec<Hearer>> {
+        let of = self
+            .hearers
+            .iter()
+            .filter(|(host, name, _)| host == of && name == node);
+        Some(of.map(|(_, _, hearer)| hearer.clone()).collect())
+    }
+
     fn account(&mut self, jid: &BareJid) -> AccountId {
         let at = self.known.iter().position(|known| known == jid);
         let at = at.unwrap_or_else(|| {
