@@ -62,12 +62,7 @@ fn options(reply: Result<Reply, Refusal>) -> SubscriptionOptions {
 fn deliveries(world: &mut World, name: &str) -> Vec<(Shows, usize, bool, Option<u32>)> {
     let at = NodeAddress::of_service(node(name));
     let of = world.pubsub.nodes.get_mut(&at).unwrap();
-    let list = of.audience(
-        &at,
-        &world.pubsub.interest,
-        &mut world.directory,
-        &mut 0,
-    );
+    let list = of.audience(&at, &world.pubsub.interest, &mut world.directory, &mut 0);
     let told = |one: &crate::service::Delivery| {
         let tag = one.tag.as_deref().cloned().unwrap_or_default();
         (one.shows, tag.subids.len(), tag.body, tag.digest_millis)
