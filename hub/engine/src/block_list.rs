@@ -59,8 +59,10 @@ impl BlockList {
 
     /// Whether the list says something of an address, or of a resource of its account.
     pub fn touches(&self, jid: &Jid) -> bool {
-        let bare = jid.bare();
-        self.covers(jid) || self.0.iter().any(|entry| entry.bare() == bare)
+        let resources = format!("{}/", jid.bare());
+        let (Ok(first) | Err(first)) = self.place(&resources);
+        let first = self.0.get(first);
+        self.covers(jid) || first.is_some_and(|entry| entry.as_str().starts_with(&resources))
     }
 
     fn place(&self, text: &str) -> Result<usize, usize> {
@@ -125,7 +127,9 @@ mod tests {
 
     #[test]
     fn a_list_touches_an_account_of_which_it_names_a_resource() {
-        let list: BlockList = [jid("b@localhost/x")].into_iter().collect();
-        assert!(list.touches(&jid("b@localhost")) && !list.touches(&jid("c@localhost")));
+        let entries = ["a@localhost", "b@localhost/x", "b@localhost0"];
+        let list: BlockList = entries.iter().map(|text| jid(text)).collect();
+        assert!(list.touches(&jid("b@localhost")) && list.touches(&jid("a@localhost")));
+        assert!(!list.touches(&jid("c@localhost")) && !list.touches(&jid("localhost")));
     }
 }

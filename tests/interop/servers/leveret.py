@@ -21,7 +21,7 @@ class Leveret(Server):
     name = "leveret"
     features = frozenset({
         "plain", "scram-sha-1", "scram-sha-256", "scram-plus", "external", "roster-versioning", "preapproval", "offline",
-        "last-activity", "time", "version", "registration", "account-removal", "pubsub", "pubsub-instant", "pubsub-config",
+        "last-activity", "time", "version", "registration", "account-removal", "pubsub", "consoles", "pubsub-instant", "pubsub-config",
         "pubsub-whitelist", "pubsub-publish-model", "pubsub-rsm", "pubsub-affiliations", "pubsub-subscriptions",
         "pubsub-filters", "pubsub-last-item", "pubsub-delete-notify", "pubsub-purge", "access-rules", "restart",
         "cli", "limits", "hostile", "disco-account", "components",
@@ -50,6 +50,7 @@ class Leveret(Server):
             lines += ["[components]", f'listen = ["127.0.0.1:{self.component_port}"]']
         if self.options.client_ca:
             lines += ["[tls]", f"client_ca = {json.dumps(str(self.options.client_ca))}"]
+        lines += ["[contact]", 'abuse = ["mailto:abuse@example.org", "xmpp:abuse@example.org"]']
         lines += ["[limits]"] + [f"{key} = {value}" for key, value in limits.items()]
         if self.options.open_access:
             # No more than these, or the rules would overrule what the tests give each node as its models (S13).

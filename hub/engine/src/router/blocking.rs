@@ -120,7 +120,7 @@ impl Router {
         self.carry_out(ops, Urgency::Group, after);
     }
 
-    /// Those who see the account by shared groups and are here, and those of `named` whom it sees so.
+    /// Those who see the account by shared groups and are here, and those whom `named` means and whom it sees so.
     fn add_contacts_by_groups(
         &self,
         account: &BareJid,
@@ -133,9 +133,14 @@ impl Router {
             Recipient::Account(watcher) => self.directory.jid_of(watcher),
             Recipient::Session(_) => None,
         });
-        let seen = named
-            .iter()
-            .map(Jid::bare)
+        let mut meant: HashSet<BareJid> = named.iter().map(Jid::bare).collect();
+        if named.iter().any(|jid| jid.local().is_none()) {
+            // A domain means whoever is here.
+            let here = self.directory.all();
+            meant.extend(here.filter_map(|(_, session)| Some(session.jid.as_ref()?.bare())));
+        }
+        let seen = meant
+            .into_iter()
             .filter(|jid| self.sees_by_groups(account, jid));
         let watchers = watchers.map(|jid| (jid, Subscription::From));
         for (jid, more) in watchers.chain(seen.map(|jid| (jid, Subscription::To))) {

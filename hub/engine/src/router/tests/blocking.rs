@@ -1,6 +1,7 @@
 //! XEP-0191 through the router.
 
 use super::{
+    groups::{ward, world_with},
     pubsub::{fleet, publish},
     *,
 };
@@ -424,6 +425,33 @@ fn s3_3_who_blocks_the_service_hears_no_node_and_may_not_ask_it() {
     world.request(operator, Command::Unblock(None)).unwrap();
     world.ask(device, publish("devices/dev7/log", 3));
     assert_eq!(world.hear(operator), ["node devices/dev7/log"]);
+}
+
+#[test]
+fn s3_3_who_sees_by_shared_groups_sees_the_account_go_and_come_again() {
+    let mut world = world_with(ward());
+    let (device, olga) = (world.online("dev7", "a", 0), world.online("olga", "b", 0));
+    world.hush(&[device, olga]);
+    for named in ["olga@localhost", "localhost"] {
+        world.ask(device, block(&[named]));
+        assert_eq!(
+            world.hear(olga),
+            ["dev7@localhost/a unavailable"],
+            "{named}"
+        );
+        world.ask(device, Command::Unblock(None));
+        assert_eq!(world.hear(olga), ["dev7@localhost/a available"], "{named}");
+    }
+    world.hush(&[device]);
+    // Whom olga unblocks she sees again.
+    for named in ["dev7@localhost", "localhost"] {
+        world.request(olga, block(&[named])).unwrap();
+        world.announce(device, 3);
+        assert!(world.hear(olga).is_empty());
+        world.ask(olga, unblock(&[named]));
+        let shown = "dev7@localhost/a available (delayed)";
+        assert_eq!(world.hear(olga), ["done", shown], "{named}");
+    }
 }
 
 #[test]
