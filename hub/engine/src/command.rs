@@ -410,6 +410,8 @@ pub enum PubsubReply {
         node: NodeId,
         items: Vec<Arc<crate::item::Item>>,
         page: Option<PageInfo>,
+        /// The node shows who published its items.
+        publisher: bool,
     },
     Subscriptions {
         node: Option<NodeId>,

@@ -110,6 +110,8 @@ pub enum NodeChange {
         item: Arc<Item>,
         /// Whether the notification carries the payload.
         payload: bool,
+        /// Whom a reply is for, where the node says it.
+        reply: Option<ReplyTo>,
     },
     /// Items were retracted.
     Retracted(Vec<ItemId>),
@@ -151,6 +153,15 @@ pub enum NodeChange {
         /// What it is now.
         affiliation: Affiliation,
     },
+}
+
+/// Whom a reply to an item is for (XEP-0060 §13.17).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReplyTo {
+    /// Who published it, and is shown.
+    Publisher,
+    /// The owners of the node.
+    Owners(Arc<[BareJid]>),
 }
 
 /// What happened, and its renderings as far as somebody asked for them.

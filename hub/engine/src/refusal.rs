@@ -99,6 +99,7 @@ pub enum Detail {
     JidRequired,
     MaxItemsExceeded,
     MaxNodesExceeded,
+    NodeFull,
     NodeidRequired,
     NotInRosterGroup,
     NotSubscribed,

@@ -135,6 +135,7 @@ fn s23_a_notification_shares_its_event_and_adds_its_own_envelope() {
         change: NodeChange::Published {
             item: Arc::new(item),
             payload: true,
+            reply: None,
         },
     })));
     let mut hub = Hub::bound();

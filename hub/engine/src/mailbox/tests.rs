@@ -24,6 +24,7 @@ fn item(node: &str, id: u32, class: Class) -> Entry {
         change: NodeChange::Published {
             item: Arc::new(item),
             payload: true,
+            reply: None,
         },
     }))
 }

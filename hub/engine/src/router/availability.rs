@@ -18,6 +18,7 @@ use crate::{
         fanout::{Job, Reach, Source},
         relay::addressed_to,
         residency::Need,
+        world::World,
     },
     service::{
         Delivery, Recipient,
@@ -80,7 +81,28 @@ impl Router {
                     broadcast,
                     directed,
                 });
+                if broadcast {
+                    self.went_offline(own, !self.is_available(&own.bare()));
+                }
             }
+        }
+    }
+
+    /// Whether a session of the account is available.
+    pub(super) fn is_available(&self, account: &BareJid) -> bool {
+        let sessions = self.directory.sessions(account).iter();
+        let mut sessions = sessions.filter_map(|&id| self.directory.get(id));
+        sessions.any(|session| session.availability.current().is_some())
+    }
+
+    /// What ends at nodes with somebody's presence (XEP-0060 §13.5, `pubsub#purge_offline`).
+    pub(super) fn went_offline(&mut self, session: &FullJid, last: bool) {
+        let mut world = World {
+            directory: &mut self.directory,
+            residency: &self.residency,
+        };
+        for change in self.pubsub.went_offline(session, last, &mut world) {
+            self.change(change, None);
         }
     }
 

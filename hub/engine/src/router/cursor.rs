@@ -418,6 +418,7 @@ impl Router {
             let change = NodeChange::Published {
                 item,
                 payload: true,
+                reply: None,
             };
             let event = Arc::new(Event::new(What::Node(NodeEvent {
                 at,

@@ -15,7 +15,7 @@ impl Router {
     pub(super) fn missing(&self, needs: &[Need]) -> Needs {
         let absent = |need: &&Need| match need {
             Need::Boot => !self.booted,
-            Need::Node(_) => true,
+            Need::Node(_) | Need::Contents(..) => true,
             _ => !self.residency.has(need),
         };
         needs.iter().filter(absent).cloned().collect()

@@ -37,6 +37,8 @@ pub(super) enum Need {
     /// Which documents it keeps, to add to them.
     Documents(BareJid),
     Node(NodeAddress),
+    /// The newest so many items of a node, without what they carry.
+    Contents(NodeAddress, u32),
 }
 
 impl Need {
@@ -44,6 +46,7 @@ impl Need {
     pub(super) fn of_pubsub(wanted: Wanted) -> Self {
         match wanted {
             Wanted::Node(at) => Self::Node(at),
+            Wanted::Contents(at, max) => Self::Contents(at, max),
             Wanted::Roster(jid) => Self::Roster(jid),
         }
     }
@@ -60,6 +63,12 @@ impl Need {
             },
             Self::Documents(jid) => StoreQuery::DocumentSizes(jid.clone()),
             Self::Node(at) => StoreQuery::Node(at.clone()),
+            Self::Contents(at, max) => StoreQuery::Items {
+                at: at.clone(),
+                max: *max,
+                page: None,
+                with_payload: false,
+            },
         }
     }
 
@@ -71,7 +80,7 @@ impl Need {
             | Self::Roster(jid)
             | Self::Owned(jid)
             | Self::Documents(jid) => Some(jid),
-            Self::Boot | Self::Node(_) => None,
+            Self::Boot | Self::Node(_) | Self::Contents(..) => None,
         }
     }
 }
@@ -136,7 +145,7 @@ impl Residency {
             Need::Roster(_) => resident.roster.is_some(),
             Need::Owned(_) => resident.owned.is_some(),
             Need::Documents(_) => resident.documents.is_some(),
-            Need::Boot | Need::Node(_) => false,
+            Need::Boot | Need::Node(_) | Need::Contents(..) => false,
         }
     }
 

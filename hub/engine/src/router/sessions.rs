@@ -130,7 +130,10 @@ impl Router {
                 directed: session.availability.take_directed(),
             });
         }
+        let gone = self.directory.sessions(&account).is_empty();
+        let last = gone || (broadcast && !self.is_available(&account));
         self.pubsub.session_ended(&jid);
+        self.went_offline(&jid, last);
         if resume {
             self.pass_on_kept(&account);
         }

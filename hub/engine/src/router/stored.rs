@@ -299,6 +299,9 @@ impl Router {
                 self.pubsub.loaded(at.clone(), record.map(|record| *record));
                 self.recheck(&at);
             }
+            (Need::Contents(at, _), StoreAnswer::Items { items, .. }) => {
+                self.pubsub.contents_loaded(at, &items);
+            }
             // An answer to another question is a fault of the store.
             _ => {
                 self.load_failed(&need);

@@ -95,6 +95,10 @@ impl service::Directory for World<'_> {
         self.directory.components.get(jid.domain()).is_none()
     }
 
+    fn is_here(&self, account: &BareJid) -> bool {
+        !self.directory.sessions(account).is_empty()
+    }
+
     fn subject(&self, account: &BareJid) -> Option<Subject> {
         router::subject(&self.residency.shared, account)
             .or_else(|| self.directory.components.subject(account))

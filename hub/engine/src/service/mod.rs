@@ -85,6 +85,8 @@ pub trait Directory {
     fn is_account(&self, _jid: &BareJid) -> bool {
         true
     }
+    /// Whether the account has a session.
+    fn is_here(&self, account: &BareJid) -> bool;
     /// An account as the rules see it, if it has been here; else it is judged when it comes.
     fn subject(&self, account: &BareJid) -> Option<Subject>;
     /// What `owner`'s roster says of `contact`. Right only where the roster is in memory: services name those they need

@@ -459,6 +459,7 @@ fn s7_a_node_with_an_alarm_goes_first() {
             change: NodeChange::Published {
                 item: Arc::new(item),
                 payload: true,
+                reply: None,
             },
         }));
         let job = Job {

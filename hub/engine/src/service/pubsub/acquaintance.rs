@@ -115,11 +115,8 @@ impl Pubsub {
     /// A node that goes by rosters and came from the disk is used for the first time, or somebody has come whose role was not
     /// known before: those who lost their right meanwhile are no subscribers any more, before anything else is decided.
     pub(super) fn settle_acquaintances(&mut self, at: &NodeAddress, directory: &mut dyn Directory) {
-        match self.nodes.get_mut(at) {
-            Some(node) if !node.is_settled() => node.set_settled(true),
-            _ => return,
-        }
-        let Some(node) = self.nodes.get(at) else {
+        let by_roster = |node: &&Node| goes_by_roster(node.config.access_model);
+        let Some(node) = self.nodes.get(at).filter(by_roster) else {
             return;
         };
         let strangers: Vec<Jid> = node

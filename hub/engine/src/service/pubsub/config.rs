@@ -15,7 +15,10 @@ use crate::{
     refusal::{Detail, Reason, Refusal},
 };
 
-use super::field::Value;
+use super::{
+    contents::{CONTENTS_MAX, must_be_known},
+    field::Value,
+};
 
 /// Items a node keeps unless told otherwise. One would make every node of a chat client, blog or log a single value;
 /// clients that want a single value ask for it (and get class `state`). MQTT's nodes are made with one.
@@ -127,7 +130,7 @@ pub(super) fn apply(
         }
     }
     config.history = history(config.history, fields, limits)?;
-    check(config)
+    check(config, limits)
 }
 
 fn apply_one(
@@ -234,7 +237,9 @@ fn fixed(name: &str, value: Value<'_>, unknown: Unknown) -> Result<(), Refusal> 
         | "publisher"
         | "num_subscribers"
         | "children_association_policy"
-        | "children_max" => {
+        | "children_max"
+            if unknown == Unknown::Ignore =>
+        {
             return Ok(());
         }
         _ => return unknown_field(value, unknown),
@@ -252,10 +257,18 @@ fn unknown_field(value: Value<'_>, unknown: Unknown) -> Result<(), Refusal> {
 }
 
 /// What no node can be, though each field by itself is fine.
-fn check(config: &NodeConfig) -> Result<(), Refusal> {
+fn check(config: &NodeConfig, limits: &Limits) -> Result<(), Refusal> {
     let refuse = |why: &'static str| Err(Refusal::new(Reason::NotAcceptable).say(why));
     if config.class == Some(Class::Alarm) && !config.deliver_notifications {
         return refuse("a node of alarms delivers notifications");
+    }
+    if config.class == Some(Class::Alarm) && config.purge_offline {
+        return refuse("alarms stay when their publisher goes offline");
+    }
+    if must_be_known(config) && config.max_items.min(items_max(limits)) > CONTENTS_MAX {
+        return refuse(
+            "a node that knows its publishers, or when it is full, holds 10,000 items at most",
+        );
     }
     if config.history.is_some_and(|history| history.items > 0) && !config.persist_items {
         return refuse("a node that keeps no items keeps no history of them");

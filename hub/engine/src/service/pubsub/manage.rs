@@ -18,6 +18,7 @@ use super::{
     audience::About,
     change,
     config::{self, Unknown},
+    contents::Contents,
     node::Last,
     notice,
     rights::Rights,
@@ -84,6 +85,7 @@ impl Pubsub {
             0
         };
         if keep < kept_before {
+            node.contents.trim(keep);
             configured.ops.push(StoreOp::TrimItems {
                 at: at.clone(),
                 keep,
@@ -156,6 +158,7 @@ impl Pubsub {
                 .because(Detail::Unsupported("persistent-items")));
         }
         node.last = Last::Known(None);
+        node.contents = Contents::none();
         // They stay owed: the store keeps an owed alarm beside the node's items.
         node.forget_raises(|_| true);
         let mut purged = change(vec![StoreOp::TrimItems {

@@ -14,11 +14,13 @@ mod audience;
 mod cache;
 mod config;
 mod configs;
+mod contents;
 mod create;
 mod field;
 mod ids;
 mod interest;
 mod lease;
+mod leavers;
 mod manage;
 mod node;
 mod options;
@@ -52,7 +54,7 @@ use crate::{
     command::{PubsubAction, PubsubReply, PubsubRequest, Reply},
     effect::{AccountCounts, StoreOp, Urgency},
     event::{Event, NodeChange, NodeEvent, What},
-    item::{NodeRecord, NodeSubscription},
+    item::{Item, NodeRecord, NodeSubscription},
     limits::Limits,
     message::MessageKind,
     node::{NodeAddress, NodeId},
@@ -62,8 +64,8 @@ use crate::{
 };
 
 use self::{
-    acquaintance::ByRoster, cache::Cache, ids::Ids, interest::Interest, lease::Leases, node::Node,
-    owed::Owed,
+    acquaintance::ByRoster, cache::Cache, ids::Ids, interest::Interest, lease::Leases,
+    leavers::Leavers, node::Node, owed::Owed,
 };
 
 pub use self::config::{DEFAULT_ITEMS, ENVELOPE_BYTES};
@@ -118,6 +120,8 @@ impl Asker {
 pub enum Wanted {
     /// A node.
     Node(NodeAddress),
+    /// Which items a node holds: the newest so many.
+    Contents(NodeAddress, u32),
     /// An account's roster, for [`Directory::acquaintance`].
     Roster(BareJid),
 }
@@ -168,6 +172,7 @@ pub struct Pubsub {
     waiting_here: BTreeSet<(NodeAddress, FullJid)>,
     /// The time of the entry that is being handled.
     now: Now,
+    leavers: Leavers,
     items_published: u64,
     audiences_built: u64,
 }
@@ -194,6 +199,7 @@ impl Pubsub {
             asked_of: HashSet::new(),
             waiting_here: BTreeSet::new(),
             now: Now::default(),
+            leavers: Leavers::default(),
             items_published: 0,
             audiences_built: 0,
         }
@@ -246,6 +252,11 @@ impl Pubsub {
                     .map(Wanted::Roster),
             );
         }
+        if let Some(node) = self.nodes.get(&at)
+            && needs_contents(&request.action, node)
+        {
+            missing.push(Wanted::Contents(at, node.keep(&self.limits)));
+        }
         missing
     }
 
@@ -276,6 +287,13 @@ impl Pubsub {
         }
     }
 
+    /// Takes what the store knows of a node's items.
+    pub fn contents_loaded(&mut self, at: &NodeAddress, items: &[Arc<Item>]) {
+        if let Some(node) = self.nodes.get_mut(at) {
+            node.contents.fill(items);
+        }
+    }
+
     /// Decides on a request. Memory is changed already when this returns; see [`Decision`].
     pub fn handle(
         &mut self,
@@ -301,16 +319,31 @@ impl Pubsub {
             self.absent.remove(at);
         }
         if let Some(at) = &used {
-            self.settle_acquaintances(at, directory);
+            self.settle(at, directory);
         }
         let decision = self
             .decide(who, request.action, directory, now)
             .unwrap_or_else(Decision::Refuse);
         if let Some(at) = used {
             self.note_rosters(&at);
+            if let Some(node) = self.nodes.get_mut(&at)
+                && !contents::must_be_known(&node.config)
+            {
+                node.contents.forget();
+            }
             self.nodes.settle(&at);
         }
         decision
+    }
+
+    /// A node that is used for the first time since it came from the disk is brought up to date first.
+    fn settle(&mut self, at: &NodeAddress, directory: &mut dyn Directory) {
+        match self.nodes.get_mut(at) {
+            Some(node) if !node.is_settled() => node.set_settled(true),
+            _ => return,
+        }
+        self.settle_acquaintances(at, directory);
+        self.settle_departures(at, directory);
     }
 
     /// Changes that were found on the way to the last decision: to be carried out before it.
@@ -451,6 +484,21 @@ fn node_of(action: &PubsubAction) -> Option<&NodeId> {
         | A::NodeAffiliations { node }
         | A::SetAffiliations { node, .. }
         | A::Describe { node } => Some(node),
+    }
+}
+
+/// Whether the request cannot be decided without knowing which items the node holds, and that is not known.
+fn needs_contents(action: &PubsubAction, node: &Node) -> bool {
+    use PubsubAction as A;
+    if node.contents.is_known() || !node.config.persist_items {
+        return false;
+    }
+    let must = contents::must_be_known(&node.config);
+    match action {
+        A::Publish { .. } | A::Purge { .. } => must,
+        // §13.11: of several all or none. Whoever may not take back everything may take back their own.
+        A::Retract { items, .. } => must || items.len() > 1 || node.has_mere_publishers(),
+        _ => node.config.purge_offline && !node.is_settled(),
     }
 }
 

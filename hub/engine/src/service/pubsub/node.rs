@@ -9,17 +9,18 @@ use crate::{
     address::{BareJid, Jid},
     class::Class,
     item::{
-        Affiliation, Item, NodeConfig, NodeRecord, NodeSubscription, SendLastItem,
-        SubscriptionState,
+        Affiliation, Item, NodeConfig, NodeFull, NodeRecord, NodeSubscription, PublishModel,
+        SendLastItem, SubscriptionState,
     },
     limits::Limits,
     node::ItemId,
-    time::Timestamp,
+    refusal::{Detail, Reason, Refusal},
+    time::{Now, Timestamp},
 };
 
 use super::{
-    acquaintance::goes_by_roster, audience::Audience, interest::Interest,
-    subscriptions::Subscriptions, traffic::Traffic,
+    acquaintance::goes_by_roster, audience::Audience, contents::Contents, interest::Interest,
+    leavers::heeds_departures, subscriptions::Subscriptions, traffic::Traffic,
 };
 
 /// Raises remembered of a node, to know a repeated one (S11). A device that reconnects repeats its newest few.
@@ -41,9 +42,10 @@ pub(super) struct Node {
     pub(super) affiliations: BTreeMap<BareJid, Affiliation>,
     subscriptions: Subscriptions,
     pub(super) last: Last,
+    pub(super) contents: Contents,
     raised: VecDeque<Raise>,
     pub(super) audience: Audience,
-    /// Its subscribers were held against the rosters that it goes by since it came from the disk.
+    /// Its subscribers and publishers were held against rosters and who is here since it came from the disk.
     settled: bool,
     pub(super) traffic: Traffic,
 }
@@ -63,7 +65,6 @@ pub(super) enum Last {
     /// This one, published then; it is too large to be kept here, and the store has it.
     Stored {
         id: ItemId,
-        publisher: BareJid,
         published: Timestamp,
     },
     /// It was retracted; the store knows which one is the newest now, unless that is one of `not`.
@@ -84,15 +85,6 @@ impl Last {
         }
     }
 
-    /// Whether it is this item, and of this publisher.
-    pub(super) fn is(&self, item: &ItemId, of: &BareJid) -> bool {
-        match self {
-            Self::Known(Some(last)) => last.id == *item && last.publisher.bare() == *of,
-            Self::Stored { id, publisher, .. } => id == item && publisher == of,
-            Self::Known(None) | Self::Unknown { .. } => false,
-        }
-    }
-
     /// Lets go of an item that is too large to be kept. Alarms stay: a repeated one must be known (S11).
     pub(super) fn shed(&mut self) {
         if let Self::Known(Some(item)) = self
@@ -104,7 +96,6 @@ impl Last {
         {
             *self = Self::Stored {
                 id: item.id.clone(),
-                publisher: item.publisher.bare(),
                 published: item.published,
             };
         }
@@ -158,6 +149,7 @@ impl Node {
             created,
             subscriptions: Subscriptions::default(),
             last: Last::Known(None),
+            contents: Contents::none(),
             raised: VecDeque::new(),
             audience: Audience::default(),
             settled: true,
@@ -173,6 +165,7 @@ impl Node {
             affiliations: record.affiliations.into_iter().collect(),
             subscriptions: record.subscriptions.into_iter().collect(),
             last: Last::Known(record.last),
+            contents: Contents::default(),
             raised: VecDeque::new(),
             audience: Audience::default(),
             settled: false,
@@ -195,6 +188,7 @@ impl Node {
 
     pub(super) fn set_config(&mut self, config: NodeConfig) {
         self.audience.invalidate();
+        self.settled = false;
         self.config = Arc::new(config);
     }
 
@@ -241,9 +235,10 @@ impl Node {
         Some(removed)
     }
 
-    /// Whether its subscribers were held against rosters, or need not be.
+    /// Whether its subscribers and publishers were held against rosters and who is here, or need not be.
     pub(super) fn is_settled(&self) -> bool {
-        self.settled || !goes_by_roster(self.config.access_model)
+        let must = goes_by_roster(self.config.access_model) || heeds_departures(&self.config);
+        self.settled || !must
     }
 
     pub(super) fn set_settled(&mut self, settled: bool) {
@@ -289,6 +284,31 @@ impl Node {
         self.config.persist_items
             && self.config.deliver_notifications
             && self.config.send_last_published_item != SendLastItem::Never
+    }
+
+    /// Whether somebody may publish here who may not take back what others published.
+    pub(super) fn has_mere_publishers(&self) -> bool {
+        self.config.publish_model != PublishModel::Publishers
+            || self
+                .those_who_are(Affiliation::PublishOnly)
+                .next()
+                .is_some()
+    }
+
+    /// XEP-0060 §7.1.3.4: whether a node that refuses when it is full holds these, too.
+    pub(super) fn room_for(&mut self, ids: &[ItemId], keep: u32, now: Now) -> Result<(), Refusal> {
+        if self.config.publish_node_full != NodeFull::Reject || !self.config.persist_items {
+            return Ok(());
+        }
+        if let Some(seconds) = self.config.item_expire {
+            let micros = i64::from(seconds) * 1_000_000;
+            let before = now.wall.micros().saturating_sub(micros);
+            self.contents.expire(Timestamp::from_micros(before));
+        }
+        if self.contents.len_with(ids) > keep as usize {
+            return Err(Refusal::new(Reason::Conflict).because(Detail::NodeFull));
+        }
+        Ok(())
     }
 
     /// How many items are kept.
@@ -343,5 +363,6 @@ impl Node {
             + self.raised.len() * RAISE
             + last
             + self.audience.weight()
+            + self.contents.weight()
     }
 }

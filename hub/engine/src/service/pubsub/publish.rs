@@ -1,6 +1,6 @@
 //! Publishing an item (XEP-0060 §7.1).
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use crate::{
     access::Action,
@@ -8,8 +8,8 @@ use crate::{
     class::{Class, ClassRules},
     command::{Field, NewItem, PubsubReply, Reply},
     effect::{StoreOp, Urgency},
-    event::NodeChange,
-    item::{Item, NodeConfig},
+    event::{NodeChange, ReplyTo},
+    item::{Item, ItemReply, NodeConfig, NodeFull},
     limits::Limits,
     message::MessageKind,
     node::{ItemId, NodeAddress, NodeId},
@@ -28,6 +28,11 @@ use super::{
     rights::Rights,
     tree::born,
 };
+
+/// Most items of one request.
+const BATCH_ITEMS_MAX: usize = 256;
+/// Most owners that a notification names as those to reply to.
+const REPLY_TO_MAX: usize = 16;
 
 impl Pubsub {
     /// The class of the next item of a node that is in memory (S1).
@@ -69,17 +74,23 @@ impl Pubsub {
             }
             None => return Err(Reason::ItemNotFound.into()),
         };
-        let new = the_item(&node.config, items)?;
-        let item_id = named(&mut self.ids, new.id, now)?;
+        let keep = node.keep(&self.limits);
+        let batch = the_batch(&node.config, items, keep)?;
+        let ids = named(&mut self.ids, &batch, now)?;
         let class = class_of(&self.classes, &at, &node.config);
         let reply = Reply::Pubsub(Box::new(PubsubReply::Published {
             node: at.node.clone(),
-            items: vec![item_id.clone()],
+            items: ids.clone(),
         }));
         let audience = node.audience(&at, &self.interest, directory, &mut self.audiences_built);
         let mut owed_to: Arc<[BareJid]> = Arc::new([]);
         if class == Class::Alarm {
-            if let Some(known) = node.raise(&who.subject.jid, &item_id) {
+            let [id] = ids.as_slice() else {
+                return Err(Refusal::new(Reason::NotAllowed)
+                    .because(Detail::MaxItemsExceeded)
+                    .say("each alarm is raised by itself"));
+            };
+            if let Some(known) = node.raise(&who.subject.jid, id) {
                 let again = raised_again(&at, node, known, &self.limits);
                 let reply = Ok(reply);
                 return Ok(Decision::Change(Box::new(Change { reply, ..again })));
@@ -87,53 +98,59 @@ impl Pubsub {
             owed_to = node.owed_to(&at.node, &self.interest, directory);
             self.owed.room_for(&owed_to, &who.subject.jid)?;
         }
-        let item = Arc::new(Item {
-            id: item_id,
-            publisher: who.jid.clone(),
-            published: now.wall,
-            payload: new.payload,
-            class,
-        });
-        let mut ops = if exists {
-            Vec::new()
-        } else {
-            creation(&at, node)
-        };
-        ops.extend(storage(&at, node, &item, &owed_to, &self.limits));
+        node.room_for(&ids, keep, now)?;
         let mut published = Change {
             reply: Ok(reply),
-            ..change(ops)
+            ..change(Vec::new())
         };
-        if class == Class::Alarm {
-            published.urgency = Urgency::Synced;
-            node.remember_raise(Raise {
-                item: Arc::clone(&item),
-                owed_to: Arc::clone(&owed_to),
-            });
-            for account in owed_to.iter() {
-                self.owed.add(account, &who.subject.jid, 1);
-            }
-        }
         if !exists {
-            published
-                .notices
-                .extend(born(&at, node, &self.interest, directory));
+            published.ops = creation(&at, node);
+            let born = born(&at, node, &self.interest, directory);
+            published.notices.extend(born);
         }
-        node.traffic.count(audience.len(), now);
-        published.notices.extend(told(&at, node, &item, audience));
-        if node.config.persist_items {
-            node.last = Last::Known(Some(item));
+        for (id, new) in ids.into_iter().zip(batch) {
+            let item = Arc::new(Item {
+                id,
+                publisher: who.jid.clone(),
+                published: now.wall,
+                payload: new.payload,
+                class,
+            });
+            let ops = storage(&at, node, &item, &owed_to, &self.limits);
+            published.ops.extend(ops);
+            if class == Class::Alarm {
+                published.urgency = Urgency::Synced;
+                node.remember_raise(Raise {
+                    item: Arc::clone(&item),
+                    owed_to: Arc::clone(&owed_to),
+                });
+                for account in owed_to.iter() {
+                    self.owed.add(account, &who.subject.jid, 1);
+                }
+            }
+            node.traffic.count(audience.len(), now);
+            let told = told(&at, node, &item, audience.clone());
+            published.notices.extend(told);
+            if node.config.persist_items {
+                let dropped = node.contents.put(&item, keep);
+                let gone = retracted(&at, node, dropped, &audience);
+                published.notices.extend(gone);
+                node.last = Last::Known(Some(item));
+            }
+            self.items_published += 1;
+        }
+        if node.config.purge_offline && node.config.persist_items {
+            self.leavers.note(&who.subject.jid, &at);
         }
         if let Some(made) = draft {
             self.nodes.insert(at, made);
         }
-        self.items_published += 1;
         Ok(Decision::Change(Box::new(published)))
     }
 }
 
 /// S1: the class of what is published to a node.
-fn class_of(rules: &ClassRules, at: &NodeAddress, config: &NodeConfig) -> Class {
+pub(super) fn class_of(rules: &ClassRules, at: &NodeAddress, config: &NodeConfig) -> Class {
     match at.host {
         // Rules are about the service's names (S13).
         Some(_) => ClassRules::default().of(at.node.as_str(), config.class, config.max_items),
@@ -141,12 +158,32 @@ fn class_of(rules: &ClassRules, at: &NodeAddress, config: &NodeConfig) -> Class 
     }
 }
 
+/// §7.1.2.5: what a full node retracted to make room, told where the node tells of retractions.
+fn retracted(
+    at: &NodeAddress,
+    node: &Node,
+    dropped: Vec<ItemId>,
+    to: &Deliveries,
+) -> Option<Notice> {
+    let config = &node.config;
+    let tells = config.publish_node_full == NodeFull::RetractOldest
+        && config.notify_retract
+        && config.deliver_notifications;
+    (tells && !dropped.is_empty()).then(|| {
+        let told = NodeChange::Retracted(dropped);
+        notice(at, config.notification_type, told, to.clone())
+    })
+}
+
 /// §7.1.2: the service makes an id where the publisher has none.
-fn named(ids: &mut Ids, id: Option<ItemId>, now: Now) -> Result<ItemId, Refusal> {
-    match id {
-        Some(id) => Ok(id),
-        None => ItemId::parse(&ids.make(now)).map_err(|_| Reason::InternalServerError.into()),
-    }
+fn named(ids: &mut Ids, batch: &[NewItem], now: Now) -> Result<Vec<ItemId>, Refusal> {
+    let id = |new: &NewItem| match &new.id {
+        Some(id) => Ok(id.clone()),
+        None => {
+            ItemId::parse(&ids.make(now)).map_err(|_| Refusal::new(Reason::InternalServerError))
+        }
+    };
+    batch.iter().map(id).collect()
 }
 
 /// S11: the same raise again. What the first one stored is stored once more under the same keys, so that this answer waits
@@ -179,8 +216,20 @@ pub(super) fn told(
     let published = NodeChange::Published {
         item: Arc::clone(item),
         payload: node.config.deliver_payloads,
+        reply: reply_to(node),
     };
     Some(notice(at, kind, published, to))
+}
+
+/// §13.17: whom a reply to an item of the node is for.
+fn reply_to(node: &Node) -> Option<ReplyTo> {
+    match node.config.itemreply? {
+        ItemReply::Publisher => Some(ReplyTo::Publisher),
+        ItemReply::Owner => {
+            let owners = node.owners().take(REPLY_TO_MAX);
+            Some(ReplyTo::Owners(owners.cloned().collect()))
+        }
+    }
 }
 
 /// §7.1.5: each option is a condition on the node's configuration.
@@ -207,43 +256,63 @@ fn preconditions(config: &NodeConfig, options: &[Field], limits: &Limits) -> Res
     }
 }
 
-/// §7.1.3: what may be published to a node that is set so.
-fn the_item(config: &NodeConfig, items: Vec<NewItem>) -> Result<NewItem, Refusal> {
+/// §7.1.3: what may be published to a node that is set so; of several items all or none (§13.11).
+fn the_batch(config: &NodeConfig, items: Vec<NewItem>, keep: u32) -> Result<Vec<NewItem>, Refusal> {
     let bad = |detail| Refusal::new(Reason::BadRequest).because(detail);
-    if items.len() > 1 {
-        // §12.15: a batch is refused as a whole.
-        return Err(Refusal::new(Reason::NotAllowed)
-            .because(Detail::MaxItemsExceeded)
-            .say("one item a request"));
-    }
     let notification_only = !config.persist_items && !config.deliver_payloads;
-    match (items.into_iter().next(), notification_only) {
-        (None, true) => Ok(NewItem::default()),
-        (None, false) => Err(bad(Detail::ItemRequired)),
-        (Some(_), true) => Err(bad(Detail::ItemForbidden)),
-        (Some(item), false) => {
-            let Some(payload) = &item.payload else {
-                return if config.deliver_payloads {
-                    Err(bad(Detail::PayloadRequired))
-                } else {
-                    Ok(item)
-                };
-            };
-            if payload.bytes.len() > config.max_payload_size as usize {
-                return Err(Refusal::new(Reason::NotAcceptable).because(Detail::PayloadTooBig));
-            }
-            // §7.1.3.6: the node's type is the namespace of what it carries.
-            let typed = !config.payload_type.is_empty();
-            if typed
-                && payload
-                    .namespace()
-                    .is_some_and(|ns| ns != &*config.payload_type)
-            {
-                return Err(bad(Detail::InvalidPayload));
-            }
-            Ok(item)
-        }
+    match (items.is_empty(), notification_only) {
+        (true, true) => return Ok(vec![NewItem::default()]),
+        (true, false) => return Err(bad(Detail::ItemRequired)),
+        (false, true) => return Err(bad(Detail::ItemForbidden)),
+        (false, false) => {}
     }
+    let exceeded = |text| {
+        Err(Refusal::new(Reason::NotAllowed)
+            .because(Detail::MaxItemsExceeded)
+            .say(text))
+    };
+    if items.len() > BATCH_ITEMS_MAX {
+        return exceeded("that many items are too many for one request");
+    }
+    if config.persist_items && items.len() > keep as usize {
+        return exceeded("the node does not hold that many items");
+    }
+    let mut seen = HashSet::new();
+    if !items
+        .iter()
+        .flat_map(|item| &item.id)
+        .all(|id| seen.insert(id))
+    {
+        return Err(Refusal::new(Reason::BadRequest).say("two items of one request have one id"));
+    }
+    items
+        .iter()
+        .try_for_each(|item| check_payload(config, item))?;
+    Ok(items)
+}
+
+fn check_payload(config: &NodeConfig, item: &NewItem) -> Result<(), Refusal> {
+    let bad = |detail| Refusal::new(Reason::BadRequest).because(detail);
+    let Some(payload) = &item.payload else {
+        return if config.deliver_payloads {
+            Err(bad(Detail::PayloadRequired))
+        } else {
+            Ok(())
+        };
+    };
+    if payload.bytes.len() > config.max_payload_size as usize {
+        return Err(Refusal::new(Reason::NotAcceptable).because(Detail::PayloadTooBig));
+    }
+    // §7.1.3.6: the node's type is the namespace of what it carries.
+    let typed = !config.payload_type.is_empty();
+    if typed
+        && payload
+            .namespace()
+            .is_some_and(|ns| ns != &*config.payload_type)
+    {
+        return Err(bad(Detail::InvalidPayload));
+    }
+    Ok(())
 }
 
 /// What to store of an item. Without anything it is transient (S2, S3).

@@ -7,7 +7,7 @@ use crate::{
     address::{BareJid, Jid},
     command::{PageRequest, PubsubReply, Reply},
     effect::{StoreAnswer, StoreQuery},
-    item::{Affiliation, Item, NodeConfig, NodeSubscription, PersonalNode},
+    item::{Affiliation, Item, ItemReply, NodeConfig, NodeSubscription, PersonalNode},
     node::{ItemId, NodeId},
     refusal::{Detail, Reason, Refusal},
     service::{Decision, Directory},
@@ -61,6 +61,7 @@ impl Pubsub {
                 return Err(Refusal::new(Reason::NotAcceptable).because(Detail::InvalidSubid));
             }
         }
+        let publisher = node.config.itemreply == Some(ItemReply::Publisher);
         if !ids.is_empty() {
             if ids.len() > ITEMS_PER_REPLY_MAX as usize {
                 return Err(Refusal::new(Reason::NotAcceptable).say("too many items at once"));
@@ -73,6 +74,7 @@ impl Pubsub {
                         node: id,
                         items: clip(items, End::Newest),
                         page: None,
+                        publisher,
                     })),
                     other => Err(unexpected(&other)),
                 }),
@@ -116,6 +118,7 @@ impl Pubsub {
                         node: id,
                         items,
                         page: (paged || short).then_some(page),
+                        publisher,
                     }))
                 }
                 other => Err(unexpected(&other)),

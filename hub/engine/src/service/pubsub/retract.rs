@@ -28,11 +28,13 @@ impl Pubsub {
             .get_mut(&at)
             .ok_or(Refusal::new(Reason::ItemNotFound))?;
         if !rights.may_retract_any(&at.node, node) {
-            // Whoever may only publish may take back their own. The publisher of the newest item is known here; that of an
-            // older one is not, and guessing in the asker's favour would let others' items be removed.
-            let own = |id: &ItemId| node.last.is(id, &who.subject.jid);
+            // §4.1: whoever may only publish may take back their own.
             rights.may_publish(&at.node, node)?;
-            if !items.iter().all(own) {
+            let publishers = items.iter().flat_map(|id| node.contents.publisher_of(id));
+            if publishers
+                .into_iter()
+                .any(|publisher| *publisher != who.subject.jid)
+            {
                 return Err(Reason::Forbidden.into());
             }
         }
@@ -45,7 +47,13 @@ impl Pubsub {
         if items.is_empty() {
             return Err(Refusal::new(Reason::BadRequest).because(Detail::ItemRequired));
         }
+        // §13.11: all of them or none. §7.2.3.2.
+        let is_missing = |id: &ItemId| node.contents.publisher_of(id).is_none();
+        if node.contents.is_known() && items.iter().any(is_missing) {
+            return Err(Reason::ItemNotFound.into());
+        }
         node.last.forget(&items);
+        node.contents.remove(&items);
         let gone = node.forget_raises(|id| items.contains(id));
         let mut retracted = change(vec![StoreOp::RemoveItems {
             at: at.clone(),

@@ -168,6 +168,9 @@ impl Pubsub {
             });
             made.notices.extend(late);
         }
+        if node.config.tempsub {
+            self.leavers.note(&subscription.jid.bare(), at);
+        }
     }
 
     pub(super) fn unsubscribe(

@@ -23,6 +23,7 @@ pub fn render_body(change: &NodeChange) -> Bytes {
     let NodeChange::Published {
         item,
         payload: true,
+        reply: None,
     } = change
     else {
         return Bytes::new();
@@ -96,6 +97,7 @@ mod tests {
         let change = NodeChange::Published {
             item: item.into(),
             payload,
+            reply: None,
         };
         String::from_utf8(render_body(&change).to_vec()).unwrap()
     }

@@ -1,11 +1,13 @@
 //! Notifications: the part that all receivers share, and the headers of one delivery (S23).
 //!
-//! Implements: XEP-0060 1.30 §4.3, §7.1.2.1, §7.2.2.1, §8.2.6, §8.4.2, §8.5.2, §8.8.4, §8.9.4, §13.16; XEP-0131 1.2 §3.
+//! Implements: XEP-0060 1.30 §4.3, §7.1.2.1, §7.2.2.1, §8.2.6, §8.4.2, §8.5.2, §8.8.4, §8.9.4, §13.16; XEP-0131 1.2 §3;
+//! XEP-0033 1.2.1 §4 (`replyto`), as far as §13.17 of XEP-0060 needs it.
 
 use bytes::Bytes;
 
 use crate::{
-    event::{NodeChange, NodeEvent},
+    address::BareJid,
+    event::{NodeChange, NodeEvent, ReplyTo},
     mailbox::SubscriptionTag,
     xmpp::{data_form::Purpose, namespace as ns, xml::Writer},
 };
@@ -108,8 +110,16 @@ fn write_change(event: &NodeEvent, w: &mut Writer<'_>) {
 /// The children of `<items/>`.
 fn write_items(change: &NodeChange, w: &mut Writer<'_>) {
     match change {
-        NodeChange::Published { item, payload } => {
+        NodeChange::Published {
+            item,
+            payload,
+            reply,
+        } => {
             w.open("item").attr("id", item.id.as_str());
+            // §7.1.2.3: stamped by the hub, so nobody can claim it.
+            if matches!(reply, Some(ReplyTo::Publisher)) {
+                w.attr("publisher", item.publisher.bare().as_str());
+            }
             if let Some(content) = item.payload.as_ref().filter(|_| *payload) {
                 w.raw(&content.bytes);
             }
@@ -127,7 +137,11 @@ fn write_items(change: &NodeChange, w: &mut Writer<'_>) {
 /// Who published the item, for a receiver who may know (XEP-0163 §4.3.1, XEP-0033 §4.4: a client does not answer to it, but tells
 /// one resource's place from another's).
 pub fn render_publisher(tag: &SubscriptionTag, change: &NodeChange, out: &mut Vec<u8>) {
-    let NodeChange::Published { item, .. } = change else {
+    // A node that names whom to reply to has done so for all.
+    let NodeChange::Published {
+        item, reply: None, ..
+    } = change
+    else {
         return;
     };
     if tag.publisher {
@@ -137,6 +151,36 @@ pub fn render_publisher(tag: &SubscriptionTag, change: &NodeChange, out: &mut Ve
         w.attr("jid", item.publisher.as_str()).close("address");
         w.close("addresses");
     }
+}
+
+/// Whom a reply to an item is for (§13.17), where its node says so: shared by all receivers, beside the `<event/>`.
+pub fn write_reply_to(event: &NodeEvent, w: &mut Writer<'_>) {
+    let changes = match &event.change {
+        NodeChange::Digest(changes) => changes.as_slice(),
+        change => std::slice::from_ref(change),
+    };
+    let mut to: Vec<BareJid> = Vec::new();
+    for change in changes {
+        let NodeChange::Published { item, reply, .. } = change else {
+            continue;
+        };
+        match reply {
+            None => {}
+            Some(ReplyTo::Publisher) => to.push(item.publisher.bare()),
+            Some(ReplyTo::Owners(owners)) => to.extend(owners.iter().cloned()),
+        }
+    }
+    if to.is_empty() {
+        return;
+    }
+    to.sort();
+    to.dedup();
+    w.open("addresses").attr("xmlns", ns::ADDRESS);
+    for jid in to {
+        w.open("address").attr("type", "replyto");
+        w.attr("jid", jid.as_str()).close("address");
+    }
+    w.close("addresses");
 }
 
 /// The headers of one delivery: through which subscriptions it came, if that must be said (§13.16, S17).

@@ -131,7 +131,7 @@ pub const FEATURES: &[Feature] = &[
     yes!("#publish-options", Optional, "§7.1.5", Everywhere, "a_condition_that_the_node_meets_lets_the_item_in"),
     yes!("#publish-only-affiliation", Optional, "§4.1", Everywhere, "affiliations_say_who_may_publish"),
     yes!("#publisher-affiliation", Recommended, "§4.1", Everywhere, "affiliations_say_who_may_publish"),
-    no!("#publish-node-full", Optional, "§7.1.2.5", "not yet"),
+    yes!("#publish-node-full", Optional, "§7.1.2.5", Everywhere, "s7_1_2_5_retract_oldest_tells_which_item_made_room"),
     yes!("#purge-nodes", Optional, "§8.5", Everywhere, "all_items_go_with_one_word"),
     yes!("#retract-items", Optional, "§7.2", Everywhere, "the_node_can_keep_silent_unless_the_asker_wants_it_told"),
     yes!("#retrieve-affiliations", Recommended, "§5.7", Everywhere, "the_makers_nodes_are_owned_and_none_is_not_listed"),

@@ -18,7 +18,7 @@ mod tests;
 pub use self::{
     approval::{GET_PENDING, read_approval, write_pending_nodes},
     body::render_body,
-    event::{render_event, render_headers, render_publisher},
+    event::{render_event, render_headers, render_publisher, write_reply_to},
     features::{FEATURES, Feature, Level, Offer, Place, features_at},
     form::{About, write_config, write_meta_data},
     reply::{affiliation_name, render_detail, render_reply, subscription_name},

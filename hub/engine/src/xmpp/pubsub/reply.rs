@@ -93,10 +93,15 @@ pub fn render_reply(reply: &PubsubReply, as_owner: bool, service: &str, out: &mu
             }
             w.close("subscriptions");
         }
-        PubsubReply::Items { node, items, page } => {
+        PubsubReply::Items {
+            node,
+            items,
+            page,
+            publisher,
+        } => {
             w.open("items").attr("node", node.as_str());
             for item in items {
-                write_item(item, &mut w);
+                write_item(item, *publisher, &mut w);
             }
             w.close("items");
             write_page_of(page, &mut w);
@@ -189,8 +194,12 @@ fn write_disco(reply: &PubsubReply, service: &str, w: &mut Writer<'_>) -> bool {
     true
 }
 
-fn write_item(item: &Item, w: &mut Writer<'_>) {
+/// `publisher`: the node shows who published its items (§7.1.2.3).
+fn write_item(item: &Item, publisher: bool, w: &mut Writer<'_>) {
     w.open("item").attr("id", item.id.as_str());
+    if publisher {
+        w.attr("publisher", item.publisher.bare().as_str());
+    }
     if let Some(payload) = &item.payload {
         w.raw(&payload.bytes);
     }
@@ -232,6 +241,7 @@ pub fn render_detail(detail: Detail, w: &mut Writer<'_>) {
         Detail::JidRequired => ("jid-required", None),
         Detail::MaxItemsExceeded => ("max-items-exceeded", None),
         Detail::MaxNodesExceeded => ("max-nodes-exceeded", None),
+        Detail::NodeFull => ("node-full", None),
         Detail::NodeidRequired => ("nodeid-required", None),
         Detail::NotInRosterGroup => ("not-in-roster-group", None),
         Detail::NotSubscribed => ("not-subscribed", None),

@@ -239,6 +239,7 @@ fn render_shared(node: &NodeEvent, service: &BareJid) -> Bytes {
         w.attr("id", subid);
     }
     w.raw(&event);
+    pubsub::write_reply_to(node, &mut w);
     // `to` comes first, so the name is written by whoever writes that.
     let attributes = &head["<message".len()..];
     Bytes::copy_from_slice(attributes)

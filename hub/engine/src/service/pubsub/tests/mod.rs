@@ -2,6 +2,8 @@
 
 mod alarms;
 mod audience;
+mod batches;
+mod leavers;
 mod personal;
 mod rules;
 mod s17_4_4_config;

@@ -86,6 +86,10 @@ impl Directory for Accounts {
         })
     }
 
+    fn is_here(&self, account: &BareJid) -> bool {
+        self.online.iter().any(|online| online.bare() == *account)
+    }
+
     fn subject(&self, account: &BareJid) -> Option<Subject> {
         let known = self.subjects.iter().find(|known| known.jid == *account);
         known.cloned()
@@ -162,15 +166,25 @@ impl World {
     ) -> Result<Reply, Refusal> {
         let host = host.map(|host| BareJid::new(host, "localhost").unwrap());
         let request = PubsubRequest { host, action };
-        for wanted in self.pubsub.wants(&request) {
-            if let Wanted::Node(at) = wanted {
-                let record = self.store.record(&at);
-                self.pubsub.loaded(at, record);
+        // A node first, then what is known only when it is there.
+        for _ in 0..2 {
+            for wanted in self.pubsub.wants(&request) {
+                match wanted {
+                    Wanted::Node(at) => {
+                        let record = self.store.record(&at);
+                        self.pubsub.loaded(at, record);
+                    }
+                    Wanted::Contents(at, _) => {
+                        let (_, items) = &self.store.nodes[&at];
+                        self.pubsub.contents_loaded(&at, items);
+                    }
+                    Wanted::Roster(_) => {}
+                }
             }
         }
-        let is_node = |wanted: &Wanted| matches!(wanted, Wanted::Node(_));
+        let is_stored = |wanted: &Wanted| !matches!(wanted, Wanted::Roster(_));
         assert!(
-            !self.pubsub.wants(&request).iter().any(is_node),
+            !self.pubsub.wants(&request).iter().any(is_stored),
             "what was loaded is not missing"
         );
         self.seconds += 1;
@@ -225,6 +239,17 @@ impl World {
 
     pub(super) fn pass(&mut self, seconds: u64) {
         self.seconds += seconds;
+    }
+
+    /// The account's only session goes.
+    pub(super) fn leave(&mut self, who: &Asker) {
+        self.directory.online.retain(|online| *online != who.jid);
+        let changes = self
+            .pubsub
+            .went_offline(&who.jid, true, &mut self.directory);
+        for change in changes {
+            self.carry_out(change);
+        }
     }
 
     /// A change that nobody asked for.

@@ -7,7 +7,7 @@ use crate::{
     address::{FullJid, Jid},
     class::Class,
     command::{PageInfo, PubsubReply},
-    event::{NodeChange, NodeEvent},
+    event::{NodeChange, NodeEvent, ReplyTo},
     item::{Affiliation, Item, NodeConfig, NodeSubscription, SubscriptionState},
     mailbox::SubscriptionTag,
     message::MessageKind,
@@ -89,6 +89,7 @@ mod replies {
                 last: Some("2".into()),
                 count: 9,
             }),
+            publisher: false,
         };
         assert_eq!(
             reply(&items, false),
@@ -250,6 +251,7 @@ mod notifications {
         let published = |payload| NodeChange::Published {
             item: item("1", Some("<t xmlns='urn:t'>1</t>")),
             payload,
+            reply: None,
         };
         assert_eq!(
             event(published(true)),
@@ -260,6 +262,61 @@ mod notifications {
         assert_eq!(
             event(published(false)),
             format!("{EVENT}<items node='a/b'><item id='1'/></items></event>")
+        );
+    }
+
+    #[test]
+    fn s7_1_2_3_the_publisher_is_shown_where_the_node_shows_it_and_s13_17_replies_find_their_way() {
+        let published = |reply| NodeChange::Published {
+            item: item("1", None),
+            payload: true,
+            reply: Some(reply),
+        };
+        let publisher = item("1", None).publisher.bare();
+        let publisher = publisher.as_str();
+        assert_eq!(
+            event(published(ReplyTo::Publisher)),
+            format!(
+                "{EVENT}<items node='a/b'><item id='1' publisher='{publisher}'/></items></event>"
+            )
+        );
+        let owners = ReplyTo::Owners([bare("o@localhost"), bare("p@localhost")].into());
+        assert_eq!(
+            event(published(owners.clone())),
+            format!("{EVENT}<items node='a/b'><item id='1'/></items></event>")
+        );
+        let addresses = |reply| {
+            let mut out = Vec::new();
+            let event = NodeEvent {
+                at: NodeAddress::of_service(node("a/b")),
+                kind: MessageKind::Headline,
+                change: published(reply),
+            };
+            write_reply_to(&event, &mut Writer::new(&mut out));
+            String::from_utf8(out).unwrap()
+        };
+        const ADDRESSES: &str = "<addresses xmlns='http://jabber.org/protocol/address'>";
+        assert_eq!(
+            addresses(owners),
+            format!(
+                "{ADDRESSES}<address type='replyto' jid='o@localhost'/>\
+                 <address type='replyto' jid='p@localhost'/></addresses>"
+            )
+        );
+        assert_eq!(
+            addresses(ReplyTo::Publisher),
+            format!("{ADDRESSES}<address type='replyto' jid='{publisher}'/></addresses>")
+        );
+        let reply_items = PubsubReply::Items {
+            node: node("a"),
+            items: vec![item("1", None)],
+            page: None,
+            publisher: true,
+        };
+        let text = reply(&reply_items, false);
+        assert!(
+            text.contains(&format!("<item id='1' publisher='{publisher}'/>")),
+            "{text}"
         );
     }
 
