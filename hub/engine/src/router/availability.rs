@@ -82,14 +82,14 @@ impl Router {
                     directed,
                 });
                 if broadcast {
-                    self.went_offline(own, !self.is_available(&own.bare()));
+                    self.went_offline(own, !self.is_anyone_available(&own.bare()));
                 }
             }
         }
     }
 
     /// Whether a session of the account is available.
-    pub(super) fn is_available(&self, account: &BareJid) -> bool {
+    pub(super) fn is_anyone_available(&self, account: &BareJid) -> bool {
         let sessions = self.directory.sessions(account).iter();
         let mut sessions = sessions.filter_map(|&id| self.directory.get(id));
         sessions.any(|session| session.availability.current().is_some())

@@ -131,7 +131,7 @@ impl Router {
             });
         }
         let gone = self.directory.sessions(&account).is_empty();
-        let last = gone || (broadcast && !self.is_available(&account));
+        let last = gone || (broadcast && !self.is_anyone_available(&account));
         self.pubsub.session_ended(&jid);
         self.went_offline(&jid, last);
         if resume {
