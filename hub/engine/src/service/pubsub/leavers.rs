@@ -115,12 +115,7 @@ impl Pubsub {
             ids: ids.clone(),
         });
         if node.config.deliver_notifications && node.config.notify_retract {
-            let audience = node.audience(
-                at,
-                &self.interest,
-                directory,
-                &mut self.audiences_built,
-            );
+            let audience = node.audience(at, &self.interest, directory, &mut self.audiences_built);
             let told = if all {
                 NodeChange::Purged
             } else {
