@@ -16,6 +16,7 @@ mod pubsub;
 mod regroup;
 mod rosters;
 mod store;
+mod subscriptions;
 
 use std::{collections::HashMap, sync::Arc, task::Waker};
 

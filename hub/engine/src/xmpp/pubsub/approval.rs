@@ -37,6 +37,16 @@ pub(super) fn write_request(node: &NodeId, jid: &Jid, subid: &str, w: &mut Write
     form.end();
 }
 
+/// Whether a message is an owner's answer.
+pub fn is_approval(message: Element<'_>) -> bool {
+    let form = message.child("x", ns::DATA_FORM);
+    let form = form.filter(|form| matches!(form.attr("type"), Some("submit" | "cancel")));
+    let fields = form.into_iter().flat_map(|form| form.children());
+    let types = fields.filter(|field| field.attr("var") == Some("FORM_TYPE"));
+    let mut values = types.filter_map(|field| field.child("value", ns::DATA_FORM));
+    values.any(|value| value.text() == ns::PUBSUB_SUBSCRIBE_AUTHORIZATION)
+}
+
 /// What an owner answers in a message to the service. `None`: it thought better of it, and the request stays (§8.6).
 pub fn read_approval(message: Element<'_>) -> Result<Option<PubsubAction>, Refusal> {
     let bad = |text| Refusal::new(Reason::BadRequest).say(text);

@@ -16,7 +16,7 @@ mod request;
 mod tests;
 
 pub use self::{
-    approval::{GET_PENDING, read_approval, write_pending_nodes},
+    approval::{GET_PENDING, is_approval, read_approval, write_pending_nodes},
     body::render_body,
     event::{render_event, render_headers, render_publisher, write_reply_to},
     features::{FEATURES, Feature, Level, Offer, Place, features_at},

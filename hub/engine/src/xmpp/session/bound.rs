@@ -6,7 +6,7 @@
 use crate::{
     address::{BareJid, FullJid, Jid},
     capabilities::{Disclosed, Wishes},
-    command::{Command, Token},
+    command::{Command, PubsubRequest, Token},
     message::{Iq, IqKind, PresenceKind},
     refusal::{Reason, Refusal},
     time::{Instant, Now},
@@ -15,6 +15,7 @@ use crate::{
         output::{Output, WorkDone},
         ping,
         presence::{self, Word},
+        pubsub,
         stanza::{Stanza, StanzaName, write_error},
         stream_error::{Condition, StreamError},
         xml::Element,
@@ -177,10 +178,15 @@ impl Bound {
             // XEP-0060 §8.6: but for owners' answers. What comes back as an error is not answered.
             Target::Service if stanza.is_answer() => Ok(()),
             Target::Service => {
-                if let Some(answer) = service::read_message(stanza.element)? {
-                    let command = Command::Pubsub(Box::new(answer));
-                    self.ask(Asked::Approval, stanza, to, command, around, out);
-                }
+                let answer = service::read_message(stanza.element, None)?;
+                self.approve(answer, stanza, to, around, out);
+                Ok(())
+            }
+            // The same to one's own personal nodes (XEP-0163 §1): what it answers came from there.
+            Target::Account if pubsub::is_approval(stanza.element) => {
+                let host = Some(self.account());
+                let answer = service::read_message(stanza.element, host)?;
+                self.approve(answer, stanza, to, around, out);
                 Ok(())
             }
             Target::Account | Target::Other => {
@@ -190,6 +196,20 @@ impl Bound {
                 self.tell(Command::Send(message), around, out);
                 Ok(())
             }
+        }
+    }
+
+    fn approve(
+        &mut self,
+        answer: Option<PubsubRequest>,
+        stanza: &Stanza<'_>,
+        to: Option<Jid>,
+        around: &mut Surroundings,
+        out: &mut Output,
+    ) {
+        if let Some(answer) = answer {
+            let command = Command::Pubsub(Box::new(answer));
+            self.ask(Asked::Approval, stanza, to, command, around, out);
         }
     }
 

@@ -155,10 +155,13 @@ pub(super) fn write_canceled(execution: &str, w: &mut Writer<'_>) {
     command::write(pubsub::GET_PENDING, execution, Status::Canceled, w, |_| {});
 }
 
-/// What a message to the service says. `None`: nothing.
-pub(super) fn read_message(message: Element<'_>) -> Result<Option<PubsubRequest>, Refusal> {
+/// What a message to the service says, or to the personal nodes of `host`. `None`: nothing.
+pub(super) fn read_message(
+    message: Element<'_>,
+    host: Option<BareJid>,
+) -> Result<Option<PubsubRequest>, Refusal> {
     let action = pubsub::read_approval(message)?;
-    Ok(action.map(|action| PubsubRequest { host: None, action }))
+    Ok(action.map(|action| PubsubRequest { host, action }))
 }
 
 /// §8.8.2.4: what could not be done comes back beside the error.

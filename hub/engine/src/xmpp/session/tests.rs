@@ -1,3 +1,5 @@
+mod approvals;
+
 use super::*;
 use crate::{address::BareJid, limits::Limits, mailbox::MailboxBudget};
 

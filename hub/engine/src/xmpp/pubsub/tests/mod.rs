@@ -2,6 +2,7 @@
 
 mod answers;
 mod requests;
+mod subscriptions;
 
 use crate::{
     address::BareJid,
