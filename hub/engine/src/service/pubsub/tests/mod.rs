@@ -6,6 +6,7 @@ mod batches;
 mod leavers;
 mod personal;
 mod rules;
+mod s13_leases;
 mod s17_4_4_config;
 mod s4_5_access;
 mod s5_entity;
