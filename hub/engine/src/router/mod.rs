@@ -34,6 +34,7 @@ mod pipeline;
 mod regroup;
 mod relay;
 mod residency;
+mod roles;
 mod roster_listing;
 mod sessions;
 mod shared_rosters;

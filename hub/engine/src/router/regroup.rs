@@ -134,7 +134,7 @@ impl Router {
             if let Some(here) = here {
                 shared.leave(here, jid);
             }
-            let had = shared.roles.insert(jid.clone(), role);
+            let had = shared.roles.insert(jid, role);
             if let Some(here) = here {
                 shared.enter(here, jid);
             }

@@ -54,7 +54,7 @@ impl Router {
         let had = shared.roles.get(&account).copied();
         if had != Some(role) {
             shared.leave(id, &account);
-            shared.roles.insert(account.clone(), role);
+            shared.roles.insert(&account, role);
         }
         shared.enter(id, &account);
         if had != Some(role) && subscriptions > 0 {

@@ -3,16 +3,13 @@
 //! A member's presence goes to those who see one of its groups and have a session: both are found by group, so the cost is
 //! that of the deliveries, whatever the size of the groups. Memory is a word for each account here and each of its groups.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    ops::Bound,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, ops::Bound, sync::Arc};
 
 use crate::{
     account::Role,
     address::BareJid,
     roster_group::{GroupId, RosterGroups, Viewer},
+    router::roles::Roles,
     service::AccountId,
 };
 
@@ -31,7 +28,7 @@ pub(super) struct SharedRosters {
     here: Vec<Here>,
     /// The roles of accounts that have been here: with their names they say which groups an account has, and by them the
     /// access rules are held against stored subscriptions (S13).
-    pub(super) roles: HashMap<BareJid, Role>,
+    pub(super) roles: Roles,
     /// Whether an access rule is about a group.
     in_access: bool,
     /// What versions of rosters begin with that no earlier life of the hub has used.
