@@ -97,6 +97,9 @@ enum Scenario {
         /// The next item waits until every subscriber has the last: nothing can share a write (use --in-flight 1)
         #[arg(long)]
         paced: bool,
+        /// Publishes a second; 0: as fast as they are answered
+        #[arg(long, default_value_t = 0)]
+        rate: u32,
     },
     /// Many devices, each publishing to its own node, one console that hears all
     Fanin {
@@ -246,6 +249,7 @@ fn run(cli: Cli) -> Result<(), BenchError> {
                     items,
                     stored,
                     paced,
+                    rate,
                 } => {
                     let load = scenario::Fanout {
                         subscribers: bounded(subscribers)?,
@@ -254,6 +258,7 @@ fn run(cli: Cli) -> Result<(), BenchError> {
                         items,
                         stored,
                         paced,
+                        rate,
                     };
                     scenario::fanout(target, server, load).await
                 }

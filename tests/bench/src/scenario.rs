@@ -58,6 +58,8 @@ pub(crate) struct Fanout {
     pub(crate) items: u32,
     pub(crate) stored: bool,
     pub(crate) paced: bool,
+    /// Publishes a second; 0 is as fast as they are answered.
+    pub(crate) rate: u32,
 }
 
 /// One node, one publisher, many subscribers. Counted: notifications that arrived.
@@ -81,9 +83,13 @@ pub(crate) async fn fanout(
     let mark = server.mark();
     let text = "x".repeat(load.payload);
     let mut answered = Needle::new("<iq");
+    let began = tokio::time::Instant::now();
     let (mut sent, mut done) = (0, 0);
     while done < load.items {
         while sent < load.items && sent - done < load.in_flight.max(1) {
+            if load.rate > 0 {
+                tokio::time::sleep_until(began + sent * Duration::from_secs(1) / load.rate).await;
+            }
             publisher
                 .send(&publish(&service, &node, sent, &text))
                 .await?;
@@ -138,6 +144,7 @@ pub(crate) async fn fanin(
     let tally = Tally::listen(vec![console], "<item ");
     tokio::time::sleep(REST).await;
 
+    let written = server.written_bytes();
     let mark = server.mark();
     let mut tasks = JoinSet::new();
     for (mut device, node) in devices.into_iter().zip(nodes) {
@@ -156,12 +163,19 @@ pub(crate) async fn fanin(
     let expected = u64::from(load.devices) * u64::from(load.rounds);
     tally.reach(expected).await?;
     let (cpu, wall) = server.since(&mark);
+    // What may still be written a while later is written by now.
+    tokio::time::sleep(2 * REST).await;
+    let written = server.written_bytes().saturating_sub(written);
     for (mut device, node) in finished {
         delete(&mut device, &service, &node).await?;
     }
     Ok(Report::new("fanin")
         .add("devices", f64::from(load.devices))
         .add("stored", f64::from(u8::from(load.stored)))
+        .add(
+            "written_bytes_each",
+            written as f64 / expected.max(1) as f64,
+        )
         .add_cost(expected, cpu, wall))
 }
 
