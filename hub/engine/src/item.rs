@@ -59,7 +59,7 @@ pub enum SendLastItem {
 }
 
 /// What an entity is to a node (XEP-0060 §4.1), from most to least.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[allow(missing_docs, reason = "each name is the specification's own word")]
 pub enum Affiliation {
     Owner,

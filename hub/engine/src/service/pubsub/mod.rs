@@ -8,6 +8,7 @@
 //! the router asks and hands nodes in by [`Pubsub::loaded`].
 
 mod acquaintance;
+mod affiliates;
 mod affiliation;
 mod approval;
 mod audience;

@@ -1,9 +1,6 @@
 //! One node in memory: what it is set to, who is what to it, and who hears of it.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
     address::{BareJid, Jid},
@@ -19,7 +16,7 @@ use crate::{
 };
 
 use super::{
-    acquaintance::goes_by_roster, audience::Audience, contents::Contents, interest::Interest,
+    acquaintance::goes_by_roster, affiliates::Affiliates, audience::Audience, contents::Contents, interest::Interest,
     leavers::heeds_departures, subscriptions::Subscriptions, traffic::Traffic,
 };
 
@@ -38,8 +35,8 @@ pub(super) struct Node {
     pub(super) config: Arc<NodeConfig>,
     pub(super) creator: BareJid,
     pub(super) created: Timestamp,
-    /// Everybody with an affiliation other than none; in order, so that what follows from it is the same in every run.
-    pub(super) affiliations: BTreeMap<BareJid, Affiliation>,
+    /// Everybody with an affiliation other than none.
+    pub(super) affiliations: Affiliates,
     subscriptions: Subscriptions,
     pub(super) last: Last,
     pub(super) contents: Contents,
@@ -144,7 +141,9 @@ impl Node {
     pub(super) fn new(config: NodeConfig, creator: BareJid, created: Timestamp) -> Self {
         Self {
             config: Arc::new(config),
-            affiliations: [(creator.clone(), Affiliation::Owner)].into(),
+            affiliations: [(creator.clone(), Affiliation::Owner)]
+                .into_iter()
+                .collect(),
             creator,
             created,
             subscriptions: Subscriptions::default(),
@@ -158,11 +157,18 @@ impl Node {
     }
 
     pub(super) fn from_record(record: NodeRecord) -> Self {
+        let creator = record.creator;
+        // Nearly always its owner: the same text.
+        let affiliations = record.affiliations.into_iter().map(|(jid, is)| {
+            let jid = if jid == creator { creator.clone() } else { jid };
+            (jid, is)
+        });
+        let affiliations = affiliations.collect();
         Self {
             config: Arc::new(record.config),
-            creator: record.creator,
+            creator,
             created: record.created,
-            affiliations: record.affiliations.into_iter().collect(),
+            affiliations,
             subscriptions: record.subscriptions.into_iter().collect(),
             last: Last::Known(record.last),
             contents: Contents::default(),
@@ -353,13 +359,17 @@ impl Node {
         /// An address with its text and its place in a tree.
         const ADDRESS: usize = 96;
         const SUBSCRIPTION: usize = 2 * ADDRESS + size_of::<NodeSubscription>();
+        /// A tree's smallest piece has room for eleven.
+        const FIRST: usize = 12 * size_of::<NodeSubscription>();
         const RAISE: usize = 256;
         let last = self.last.item().map_or(0, |item| {
             let payload = item.payload.as_ref();
             size_of::<Item>() + ADDRESS + payload.map_or(0, |payload| payload.bytes.len())
         });
+        let subscriptions = self.subscriptions.len();
         self.affiliations.len() * ADDRESS
-            + self.subscriptions.len() * SUBSCRIPTION
+            + subscriptions.min(1) * FIRST
+            + subscriptions * SUBSCRIPTION
             + self.raised.len() * RAISE
             + last
             + self.audience.weight()
