@@ -14,7 +14,7 @@ use leveret_engine::{
     credentials::KnownPasswords,
     limits::Limits,
     mailbox::MailboxBudget,
-    router::{Router, RouterSettings},
+    router::{Reloaded, Router, RouterSettings},
     xmpp::{component::ComponentShared, output::Work, session::XmppShared},
 };
 use tokio::{runtime::Handle, sync::watch};
@@ -119,6 +119,7 @@ impl Inner {
             service: config.service_jid(),
             access: config.access_rules(),
             classes: config.class_rules(),
+            history: config.history_rules(),
             roster_groups: config.roster_groups(),
             limits,
             registration: config.registration.enabled,
@@ -368,6 +369,7 @@ impl Hub {
             limits: config.limits,
             access: config.access,
             classes: config.classes,
+            history: config.history,
             roster_groups: config.roster_groups,
             tls: config.tls,
             registration: config.registration,
@@ -397,13 +399,14 @@ impl Hub {
             .limits
             .write()
             .unwrap_or_else(PoisonError::into_inner) = Arc::new(limits.clone());
-        self.core.shard().reload(
+        self.core.shard().reload(Reloaded {
+            access: running.access_rules(),
+            classes: running.class_rules(),
+            history: running.history_rules(),
+            roster_groups: running.roster_groups(),
             limits,
-            running.access_rules(),
-            running.class_rules(),
-            running.roster_groups(),
-            running.registration.enabled,
-        );
+            registration: running.registration.enabled,
+        });
         *self
             .core
             .config

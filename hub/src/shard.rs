@@ -13,15 +13,11 @@ use std::{
 };
 
 use leveret_engine::{
-    access::AccessRules,
-    class::ClassRules,
     command::{Command, RouterStatus, SessionId, Token},
     component::Component,
     effect::{StoreRequest, StoreResponse},
-    limits::Limits,
     mailbox::Mailbox,
-    roster_group::RosterGroups,
-    router::Router,
+    router::{Reloaded, Router},
     time::Instant,
 };
 
@@ -130,18 +126,9 @@ impl Shard {
     }
 
     /// Takes new limits and rules (SIGHUP).
-    pub fn reload(
-        &self,
-        limits: Limits,
-        access: AccessRules,
-        classes: ClassRules,
-        roster_groups: RosterGroups,
-        registration: bool,
-    ) {
+    pub fn reload(&self, settings: Reloaded) {
         let now = self.clock.now();
-        self.lock()
-            .router
-            .reload(limits, access, classes, roster_groups, registration, now);
+        self.lock().router.reload(settings, now);
         self.run();
     }
 
@@ -279,9 +266,14 @@ mod tests {
     };
 
     use leveret_engine::{
+        access::AccessRules,
         address::BareJid,
+        class::ClassRules,
         effect::StoreAnswer,
+        history::HistoryRules,
+        limits::Limits,
         mailbox::{Entry, MailboxBudget},
+        roster_group::RosterGroups,
         router::RouterSettings,
     };
 
@@ -296,6 +288,7 @@ mod tests {
             service: BareJid::parse("pubsub.localhost").unwrap(),
             access: AccessRules::new(Vec::new()),
             classes: ClassRules::default(),
+            history: HistoryRules::default(),
             roster_groups: RosterGroups::default(),
             limits: Limits::default(),
             registration: false,

@@ -7,12 +7,16 @@ use bytes::Bytes;
 use crate::{
     account::{Account, Contact, Role},
     address::{BareJid, FullJid, Jid},
+    archive::{ArchiveEnd, ArchiveFilter, ArchivePage},
     capabilities,
     class::Class,
     component::Component,
     credentials::Credentials,
     document::DocumentKey,
-    item::{Affiliation, NodeConfig, NodeSubscription, SubscriptionOptions, SubscriptionState},
+    event::NodeEvent,
+    item::{
+        Affiliation, NodeConfig, NodeSubscription, Order, SubscriptionOptions, SubscriptionState,
+    },
     message::{Handshake, Iq, Message, Presence, Resource},
     node::{ItemId, NodeAddress, NodeId},
     payload::Payload,
@@ -327,7 +331,15 @@ pub enum PubsubAction {
         max: Option<u32>,
         subid: Option<Box<str>>,
         page: Option<PageRequest>,
+        order: Order,
     },
+    /// XEP-0442 §2: of what was published. Answer: [`PubsubReply::Archive`].
+    Archive {
+        node: NodeId,
+        request: Box<ArchiveRequest>,
+    },
+    /// XEP-0313 §5. Answer: [`PubsubReply::ArchiveEnds`].
+    ArchiveEnds { node: NodeId },
     /// §5.6: the asker's own. Answer: [`PubsubReply::Subscriptions`].
     Subscriptions { node: Option<NodeId> },
     /// §5.7: the asker's own. Answer: [`PubsubReply::Affiliations`].
@@ -353,6 +365,32 @@ pub enum PubsubAction {
         node: Option<NodeId>,
         page: Option<PageRequest>,
     },
+}
+
+/// What is asked of an archive (XEP-0313 §4).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ArchiveRequest {
+    /// What the asker calls the request, for the answers to name.
+    pub reference: Option<Box<str>>,
+    /// Which entries.
+    pub filter: ArchiveFilter,
+    /// Which part of them.
+    pub page: PageRequest,
+    /// Newest first (XEP-0413 §4.4).
+    pub descending: bool,
+    /// The entries of the page are sent in reverse (§4.3.4).
+    pub flipped: bool,
+}
+
+/// One entry of an archive, as it was told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Archived {
+    /// Its id in the archive.
+    pub id: Box<str>,
+    /// When that was.
+    pub published: Timestamp,
+    /// What was told; `None`: it was retracted since.
+    pub event: Option<NodeEvent>,
 }
 
 /// An item to be published.
@@ -440,6 +478,12 @@ pub enum PubsubReply {
         list: Vec<ItemId>,
         page: Option<PageInfo>,
     },
+    Archive {
+        reference: Option<Box<str>>,
+        entries: Vec<Archived>,
+        page: ArchivePage,
+    },
+    ArchiveEnds(Option<(ArchiveEnd, ArchiveEnd)>),
 }
 
 /// Administration: what the command line asks of a running hub, or does on the store of one that does not run.
@@ -631,6 +675,11 @@ impl Answer {
                                 .as_ref()
                                 .map_or(0, |payload| payload.bytes.len())
                         })
+                        .sum(),
+                    // Each is a message of its own, which names the node.
+                    PubsubReply::Archive { entries, .. } => entries
+                        .iter()
+                        .map(|entry| 2 * ENTRY + entry.event.as_ref().map_or(0, NodeEvent::weight))
                         .sum(),
                     PubsubReply::Nodes { list, .. } => list.len() * ENTRY,
                     PubsubReply::ItemIds { list, .. } => list.len() * ENTRY,

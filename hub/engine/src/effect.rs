@@ -10,9 +10,10 @@ use bytes::Bytes;
 use crate::{
     account::{Account, Contact, LastSeen, Role, Roster},
     address::{BareJid, Jid},
+    archive::{ArchiveEnd, ArchiveEntry, ArchiveFilter, ArchivePage},
     command::{PageInfo, PageRequest},
     document::DocumentKey,
-    item::{Affiliation, Item, NodeConfig, NodeRecord, NodeSubscription, PersonalNode},
+    item::{Affiliation, Item, NodeConfig, NodeRecord, NodeSubscription, Order, PersonalNode},
     message::Message,
     node::{ItemId, NodeAddress, NodeId},
     time::Timestamp,
@@ -123,23 +124,24 @@ pub enum StoreOp {
         at: NodeAddress,
         subid: Box<str>,
     },
-    /// Appends an item; one of the same id is replaced and becomes the newest. Then the oldest beyond `keep` are removed,
-    /// in O(1) amortised. `retained`: S4's flag moves to this item.
+    /// Appends an item; one of the same id is replaced and becomes the newest. Then what `keep` does not keep is removed,
+    /// oldest first and in O(1) amortised. `retained`: S4's flag moves to this item.
     PutItem {
         at: NodeAddress,
         item: Arc<Item>,
         retained: bool,
-        keep: u32,
+        keep: Keep,
     },
-    /// Outcome: how many of them there were. What is owed of them is removed too.
+    /// Outcome: how many of them were shown. What is owed of them is removed too. Where there is history, it still tells
+    /// that they were.
     RemoveItems {
         at: NodeAddress,
         ids: Vec<ItemId>,
     },
-    /// Removes the oldest items beyond `keep` (the node was reconfigured); 0 purges.
+    /// Removes what `keep` does not keep (the node was reconfigured, or fell silent); [`Keep::NOTHING`] purges.
     TrimItems {
         at: NodeAddress,
-        keep: u32,
+        keep: Keep,
     },
     /// Keeps an alarm as owed to an account until it is acknowledged (S12); the body is kept once however many owe it.
     PutOwed {
@@ -156,6 +158,37 @@ pub enum StoreOp {
     },
 }
 
+/// How much of a node's items is kept. What leaves is always the oldest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// The window: most items that are shown (`max_items`). They go only when they expire.
+    pub shown: u32,
+    /// Most items altogether, those behind the window for the archive alone; 0: no history.
+    pub history: u32,
+    /// Most payload bytes of all together, as long as there is something behind the window.
+    pub bytes: Option<u64>,
+    /// What is behind the window and was published before this goes.
+    pub since: Option<Timestamp>,
+    /// What was published before this goes, wherever it is (`item_expire`).
+    pub unexpired: Option<Timestamp>,
+}
+
+impl Keep {
+    /// All goes.
+    pub const NOTHING: Self = Self::window(0);
+
+    /// The newest `shown`, and no history.
+    pub const fn window(shown: u32) -> Self {
+        Self {
+            shown,
+            history: 0,
+            bytes: None,
+            since: None,
+            unexpired: None,
+        }
+    }
+}
+
 /// A question to the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say it")]
@@ -169,15 +202,39 @@ pub enum StoreQuery {
     /// Answer: `Node`.
     Node(NodeAddress),
     /// Items by id, in the order asked, those that exist. Answer: `Items`.
-    ItemsById { at: NodeAddress, ids: Vec<ItemId> },
-    /// A page of the items in order of publication, oldest first; without a page the newest `max`, oldest first.
-    /// `with_payload = false` leaves payloads out. Answer: `Items`.
+    /// What was published before `since` is expired.
+    ItemsById {
+        at: NodeAddress,
+        ids: Vec<ItemId>,
+        since: Option<Timestamp>,
+    },
+    /// A page of the shown items in their order; without a page the newest `max` in that order. What was published before
+    /// `since` is expired. `with_payload = false` leaves payloads out. Answer: `Items`.
     Items {
         at: NodeAddress,
         max: u32,
         page: Option<PageRequest>,
+        order: Order,
+        since: Option<Timestamp>,
         with_payload: bool,
     },
+    /// A page of a node's archive, oldest first or newest first. What was published before `since` is not there any more.
+    /// Answer: `Archive`.
+    Archive {
+        at: NodeAddress,
+        filter: Box<ArchiveFilter>,
+        page: PageRequest,
+        descending: bool,
+        since: Option<Timestamp>,
+    },
+    /// The ends of a node's archive. Answer: `ArchiveEnds`.
+    ArchiveEnds {
+        at: NodeAddress,
+        since: Option<Timestamp>,
+    },
+    /// Nodes that come after the one with this number, in whichever order, to look whether items of theirs are expired.
+    /// Answer: `Sweep`.
+    Sweep { after: u64, max: u32 },
     /// Nodes of a host whose name is `under` or below it, in order of name. Answer: `Nodes`.
     Nodes {
         host: Option<BareJid>,
@@ -202,9 +259,9 @@ pub enum StoreQuery {
         after: Option<NodeId>,
         max: u32,
     },
-    /// Number of items and subscriptions of a node. Answer: `Counts`.
+    /// Number of shown items and of subscriptions of a node. Answer: `Counts`.
     NodeCounts(NodeAddress),
-    /// Bytes of the payloads of a node's items. Answer: `Bytes`.
+    /// How many items a node keeps, those of its history too, and the bytes of their payloads. Answer: `Kept`.
     NodeBytes(NodeAddress),
     /// Lasting subscriptions of a bare address at a host. Answer: `Subscriptions`.
     SubscriptionsOf {
@@ -282,11 +339,25 @@ pub enum StoreAnswer {
         list: Vec<PersonalNode>,
         page: PageInfo,
     },
-    Bytes(u64),
     Present(Vec<NodeAddress>),
+    Archive {
+        entries: Vec<ArchiveEntry>,
+        page: ArchivePage,
+    },
+    /// The first entry and the last.
+    ArchiveEnds(Option<(ArchiveEnd, ArchiveEnd)>),
+    Sweep {
+        nodes: Vec<(NodeAddress, Box<NodeConfig>)>,
+        /// The number to go on after; `None` at the end.
+        next: Option<u64>,
+    },
     Counts {
         items: u32,
         subscriptions: u32,
+    },
+    Kept {
+        items: u64,
+        bytes: u64,
     },
     Subscriptions(Vec<(NodeId, NodeSubscription)>),
     Pending {

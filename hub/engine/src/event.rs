@@ -262,6 +262,13 @@ impl Event {
     }
 }
 
+impl NodeEvent {
+    /// What it weighs, in bytes.
+    pub fn weight(&self) -> usize {
+        self.at.node.as_str().len() + self.change.weight()
+    }
+}
+
 impl NodeChange {
     fn weight(&self) -> usize {
         const FIXED: usize = 128;

@@ -100,6 +100,25 @@ pub enum ItemReply {
     Publisher,
 }
 
+/// By what a list of items is ordered (XEP-0413 §3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum OrderBy {
+    /// By when an id was published first.
+    Creation,
+    /// By when it was published last.
+    #[default]
+    Modification,
+}
+
+/// The order of a list of items; by default oldest first, as they were published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Order {
+    /// By what.
+    pub by: OrderBy,
+    /// Newest first.
+    pub descending: bool,
+}
+
 /// How much of its past a node keeps beyond the items that it shows (`max_items`): what history queries answer
 /// (XEP-0313, XEP-0442). A bound of 0 items keeps none; the other bounds hold where they are set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

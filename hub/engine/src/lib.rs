@@ -7,12 +7,14 @@
 pub mod access;
 pub mod account;
 pub mod address;
+pub mod archive;
 pub mod block_list;
 pub mod capabilities;
 pub mod class;
 pub mod component;
 pub mod credentials;
 pub mod document;
+pub mod history;
 pub mod item;
 pub mod limits;
 pub mod message;

@@ -358,6 +358,7 @@ impl Executor {
                 max: None,
                 subid: None,
                 page: Some(page),
+                order: leveret_engine::item::Order::default(),
             };
             let items = match self.pubsub(action).await {
                 Ok(PubsubReply::Items { items, .. }) => items,

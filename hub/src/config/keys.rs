@@ -72,7 +72,7 @@ pub(super) fn top_names() -> Vec<&'static str> {
     names("")
         .into_iter()
         .chain(sections)
-        .chain(["class", "access", "roster_group", "component"])
+        .chain(["class", "history", "access", "roster_group", "component"])
         .collect()
 }
 

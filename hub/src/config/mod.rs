@@ -8,6 +8,7 @@ mod components;
 mod error;
 mod form;
 mod groups;
+mod history;
 mod keys;
 mod reference;
 mod rules;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use leveret_engine::access::AccessRules;
 use leveret_engine::address::BareJid;
 use leveret_engine::class::{self, ClassRules};
+use leveret_engine::history::HistoryRules;
 use leveret_engine::limits::Limits;
 use leveret_engine::roster_group::{RosterGroup, RosterGroups};
 use leveret_engine::xmpp::contact::Contacts;
@@ -29,6 +31,7 @@ use toml::de::DeValue;
 
 pub use components::{ComponentConfig, SecretError, SecretSource};
 pub use error::{ConfigError, Place};
+pub use history::HistoryRule;
 pub use rules::{AccessRule, ClassRule};
 
 use crate::store::Durability;
@@ -61,6 +64,8 @@ pub struct Config {
     pub limits: Limits,
     /// `[[class]]`: delivery classes by node, in the order of the file; the first match decides (S1).
     pub classes: Vec<ClassRule>,
+    /// `[[history]]`: how much of their past nodes keep, in the order of the file; the first match decides.
+    pub history: Vec<HistoryRule>,
     /// `[[access]]`: who may do what where, in the order of the file; they stand before the defaults (S13).
     pub access: Vec<AccessRule>,
     /// `[[roster_group]]`: which accounts see which without a handshake, in the order of the file.
@@ -152,6 +157,7 @@ impl Config {
         for (span, key, value) in entries(document.get_ref()) {
             match (key, value.get_ref()) {
                 ("class", _) => config.classes = rules::read_classes(&source, value)?,
+                ("history", _) => config.history = history::read_history(&source, value)?,
                 // Read last: an account's address in a rule is checked against the domain.
                 ("access", _) => access = Some(value),
                 ("roster_group", _) => groups = Some(value),
@@ -251,6 +257,19 @@ impl Config {
         )
     }
 
+    /// How much nodes keep, for the engine, in the order of the file.
+    ///
+    /// # Panics
+    /// If a rule's `on` was set to what is no filter; reading a file refuses that.
+    pub fn history_rules(&self) -> HistoryRules {
+        let rules = self.history.iter().map(HistoryRule::to_rule);
+        HistoryRules(
+            rules
+                .collect::<Result<_, _>>()
+                .expect("rules are checked when they are read"),
+        )
+    }
+
     /// The roster groups for the engine.
     pub fn roster_groups(&self) -> RosterGroups {
         RosterGroups::new(self.roster_groups.clone())
@@ -304,6 +323,7 @@ impl Default for Config {
             },
             limits: Limits::default(),
             classes: Vec::new(),
+            history: Vec::new(),
             access: Vec::new(),
             roster_groups: Vec::new(),
             component: Vec::new(),

@@ -2,9 +2,10 @@
 
 use super::components::COMPONENT_KEYS;
 use super::groups::{self, GROUP_KEYS};
+use super::history::HISTORY_KEYS;
 use super::keys::{KEYS, Key, SECTIONS};
 use super::rules::{ACCESS_KEYS, CLASS_KEYS, RuleKey};
-use super::{AccessRule, ClassRule, ComponentConfig, Config};
+use super::{AccessRule, ClassRule, ComponentConfig, Config, HistoryRule};
 
 impl Config {
     /// The effective configuration, defaults filled in, as TOML that loads again as the same configuration; secrets are left out.
@@ -24,9 +25,14 @@ impl Config {
         }
         let classes = self.classes.iter().map(ClassRule::to_toml);
         let access = self.access.iter().map(AccessRule::to_toml);
+        let history = self.history.iter().map(HistoryRule::to_toml);
         let groups = self.roster_groups.iter().map(groups::to_toml);
         let components = self.component.iter().map(ComponentConfig::to_toml);
-        let rules = classes.chain(access).chain(groups).chain(components);
+        let rules = classes
+            .chain(history)
+            .chain(access)
+            .chain(groups)
+            .chain(components);
         for rule in rules {
             toml.push('\n');
             toml.push_str(&rule);
@@ -46,6 +52,8 @@ impl Config {
         }
         page.push_str(&format!("\n## [[class]]\n\n{CLASS_PREFACE}\n\n"));
         rule_table(&mut page, &CLASS_KEYS);
+        page.push_str(&format!("\n## [[history]]\n\n{HISTORY_PREFACE}\n\n"));
+        rule_table(&mut page, &HISTORY_KEYS);
         page.push_str(&format!("\n## [[access]]\n\n{ACCESS_PREFACE}\n\n"));
         rule_table(&mut page, &ACCESS_KEYS);
         page.push_str(&format!("\n## [[roster_group]]\n\n{GROUP_PREFACE}\n\n"));
@@ -59,7 +67,7 @@ impl Config {
 const PREFACE: &str = "\
 # Configuration
 
-<!-- Made from hub/src/config/keys.rs, rules.rs and components.rs: a test compares. To write it anew:
+<!-- Made from hub/src/config/keys.rs, rules.rs, history.rs and components.rs: a test compares. To write it anew:
      LEVERET_WRITE_DOCS=1 cargo test -p leveret-hub configuration_page -->
 
 One TOML file, named by `leveret --config FILE` or by `LEVERET_CONFIG`. Every key is optional, and without a file all have
@@ -78,6 +86,19 @@ first whose `on` matches decides. Where none does, a node that keeps one item is
 [[class]]
 on = \"devices/+/fall\"
 class = \"alarm\"
+```";
+
+const HISTORY_PREFACE: &str = "\
+How much of its past a node keeps. A node shows its newest `max_items`; what is behind them is history, for archive queries
+(XEP-0313, XEP-0442) alone. Any number of rules; the first whose `on` matches decides, unless the node's own options do. At least
+one bound must be given, and all that are given hold. Without a rule a node keeps what it shows.
+
+```toml
+[[history]]
+on = \"devices/+/temp\"
+items = 10000
+age = \"30d\"
+bytes = \"10M\"
 ```";
 
 const ACCESS_PREFACE: &str = "\

@@ -43,7 +43,7 @@ pub(super) struct RuleKey {
     pub(super) meaning: &'static str,
 }
 
-const PATTERN: Form =
+pub(super) const PATTERN: Form =
     Form::Text("a node name or a filter such as \"devices/+/fall\" or \"sites/#\"");
 
 pub(super) const WHO: Form = Form::Text(
@@ -225,7 +225,7 @@ fn not_tables(source: &Source<'_>, title: &str, value: &Spanned<DeValue<'_>>) ->
 }
 
 /// S16: `+` and `#` are wildcards only where they fill a level; elsewhere they are characters of a name.
-fn pattern(field: &Field<'_>, may_name_user: bool) -> Result<String, ConfigError> {
+pub(super) fn pattern(field: &Field<'_>, may_name_user: bool) -> Result<String, ConfigError> {
     let pattern = field.text()?;
     let mut levels = pattern.split('/').peekable();
     while let Some(level) = levels.next() {
@@ -240,7 +240,7 @@ fn pattern(field: &Field<'_>, may_name_user: bool) -> Result<String, ConfigError
         }
         if !may_name_user {
             return Err(field.refuse(
-                "a class is the same for every account",
+                "such a rule is the same for every account",
                 "expected `+` in place of `%u`",
             ));
         }

@@ -328,13 +328,13 @@ fn apply_op(
             item,
             retained,
             keep,
-        } => items::put(tx, nodes::expect(tx, at)?, item, *retained, *keep),
+        } => items::put(tx, nodes::expect(tx, at)?, item, *retained, keep),
         StoreOp::RemoveItems { at, ids } => {
             removed.push(items::remove(tx, at, nodes::find(tx, at)?, ids)?);
             Ok(())
         }
         StoreOp::TrimItems { at, keep } => match nodes::find(tx, at)? {
-            Some(node) => items::trim(tx, node, *keep),
+            Some(node) => items::trim(tx, node, keep),
             None => Ok(()),
         },
         StoreOp::PutOwed { account, at, item } => {

@@ -3,6 +3,7 @@
 use leveret_engine::{
     address::{BareJid, Jid},
     command::{PageInfo, PageRequest},
+    effect::StoreAnswer,
     item::{
         Affiliation, NodeConfig, NodeRecord, NodeSubscription, PersonalNode, SendLastItem,
         SubscriptionOptions, SubscriptionState,
@@ -267,6 +268,29 @@ pub(super) fn counts(conn: &Connection, at: &NodeAddress) -> Result<(u32, u32), 
         .prepare_cached("SELECT count(*) FROM subscription WHERE node = ?1")?
         .query_row([node], |row| row.get(0))?;
     Ok((items::count(conn, node)?, subscriptions))
+}
+
+/// Nodes in the order of their rows, after one; where to go on, if there are more.
+pub(super) fn sweep(conn: &Connection, after: u64, max: u32) -> Result<StoreAnswer, Fault> {
+    let max = max.min(LIST_ENTRIES_MAX);
+    let mut statement = conn.prepare_cached(
+        "SELECT id, host, name, config FROM node WHERE id > ?1 ORDER BY id LIMIT ?2",
+    )?;
+    let mut rows = statement.query([super::signed(after), max.into()])?;
+    let (mut nodes, mut next) = (Vec::new(), None);
+    while let Some(row) = rows.next()? {
+        let at = NodeAddress {
+            host: super::host_of(row, 1)?,
+            node: super::node_id(row, 2)?,
+        };
+        let config = row.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?;
+        nodes.push((at, Box::new(NodeConfig::decode(config)?)));
+        next = Some(row.get::<_, i64>(0)?.cast_unsigned());
+    }
+    if nodes.len() < max as usize {
+        next = None;
+    }
+    Ok(StoreAnswer::Sweep { nodes, next })
 }
 
 /// Every filter with its subscriptions.

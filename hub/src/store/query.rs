@@ -25,10 +25,11 @@ pub(super) fn answer(conn: &Connection, query: &StoreQuery) -> Result<StoreAnswe
         }
         StoreQuery::Roster(account) => StoreAnswer::Roster(accounts::roster(conn, account)?),
         StoreQuery::Node(at) => StoreAnswer::Node(nodes::get(conn, at)?.map(Box::new)),
-        StoreQuery::ItemsById { at, ids } => {
-            let node = nodes::find(conn, at)?;
-            let items = node.map_or(Ok(Vec::new()), |node| items::by_id(conn, node, ids))?;
-            let count = node.map_or(Ok(0), |node| items::count(conn, node))?;
+        StoreQuery::ItemsById { at, ids, since } => {
+            let (items, count) = match nodes::find(conn, at)? {
+                Some(node) => items::by_id(conn, node, ids, *since)?,
+                None => Default::default(),
+            };
             StoreAnswer::Items {
                 items,
                 page: PageInfo {
@@ -41,14 +42,47 @@ pub(super) fn answer(conn: &Connection, query: &StoreQuery) -> Result<StoreAnswe
             at,
             max,
             page,
+            order,
+            since,
             with_payload,
         } => {
+            let wanted = items::ItemsWanted {
+                max: *max,
+                page: page.as_ref(),
+                order: *order,
+                since: *since,
+                with_payload: *with_payload,
+            };
             let (items, page) = match nodes::find(conn, at)? {
-                Some(node) => items::page(conn, node, *max, page.as_ref(), *with_payload)?,
+                Some(node) => items::page(conn, node, &wanted)?,
                 None => Default::default(),
             };
             StoreAnswer::Items { items, page }
         }
+        StoreQuery::Archive {
+            at,
+            filter,
+            page,
+            descending,
+            since,
+        } => {
+            let wanted = items::ArchiveWanted {
+                filter,
+                page,
+                descending: *descending,
+                since: *since,
+            };
+            let (entries, page) = match nodes::find(conn, at)? {
+                Some(node) => items::archive(conn, node, &wanted)?,
+                None => Default::default(),
+            };
+            StoreAnswer::Archive { entries, page }
+        }
+        StoreQuery::ArchiveEnds { at, since } => {
+            let node = nodes::find(conn, at)?;
+            StoreAnswer::ArchiveEnds(node.map_or(Ok(None), |node| items::ends(conn, node, *since))?)
+        }
+        StoreQuery::Sweep { after, max } => nodes::sweep(conn, *after, *max)?,
         StoreQuery::Nodes { host, under, page } => {
             let (list, page) = nodes::page(conn, host.as_ref(), under.as_ref(), page)?;
             StoreAnswer::Nodes { list, page }
@@ -72,10 +106,11 @@ pub(super) fn answer(conn: &Connection, query: &StoreQuery) -> Result<StoreAnswe
                 subscriptions,
             }
         }
-        StoreQuery::NodeBytes(at) => StoreAnswer::Bytes(match nodes::find(conn, at)? {
-            Some(node) => items::payload_bytes(conn, node)?,
-            None => 0,
-        }),
+        StoreQuery::NodeBytes(at) => {
+            let node = nodes::find(conn, at)?;
+            let (items, bytes) = node.map_or(Ok((0, 0)), |node| items::kept(conn, node))?;
+            StoreAnswer::Kept { items, bytes }
+        }
         StoreQuery::SubscriptionsOf { host, account } => {
             StoreAnswer::Subscriptions(nodes::subscriptions_of(conn, host.as_ref(), account)?)
         }
@@ -158,12 +193,15 @@ fn about(query: &StoreQuery) -> About<'_> {
         | StoreQuery::NodeCounts(at)
         | StoreQuery::NodeBytes(at)
         | StoreQuery::ItemsById { at, .. }
-        | StoreQuery::Items { at, .. } => About::Node(at),
+        | StoreQuery::Items { at, .. }
+        | StoreQuery::Archive { at, .. }
+        | StoreQuery::ArchiveEnds { at, .. } => About::Node(at),
         StoreQuery::Boot
         | StoreQuery::Nodes { .. }
         | StoreQuery::PersonalNodes { .. }
         | StoreQuery::Present { .. }
         | StoreQuery::Awaiting { .. }
+        | StoreQuery::Sweep { .. }
         | StoreQuery::SubscriptionsOf { .. }
         | StoreQuery::AffiliationsOf { .. }
         | StoreQuery::Pending { .. }

@@ -18,7 +18,7 @@ pub(super) const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
 /// Step n brings a database from version n to n + 1. Append only: what was released is never edited.
 const MIGRATIONS: &[&str] = &[V1, V2];
 
-const V1: &str = "
+pub(super) const V1: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
 CREATE TABLE account (
@@ -115,6 +115,17 @@ CREATE TABLE document (
 ) STRICT;
 -- Whether its last item is shown to subscribers who come (on_sub_and_presence): no node was before.
 ALTER TABLE node ADD COLUMN shows INTEGER NOT NULL DEFAULT 0;
+
+-- See items. What the newest row tells of a node with history; NULL: every row is shown. They stand at the end of the row,
+-- behind the payload, because older rows are not rewritten: only a payload of several pages makes that felt.
+ALTER TABLE item ADD COLUMN bytes INTEGER;
+ALTER TABLE item ADD COLUMN shown INTEGER;
+ALTER TABLE item ADD COLUMN first INTEGER;
+ALTER TABLE item ADD COLUMN ordered INTEGER;
+-- NULL: not replaced since by an item of its id (1), nor retracted (2).
+ALTER TABLE item ADD COLUMN hidden INTEGER;
+-- The number under which its id came first, where it came before.
+ALTER TABLE item ADD COLUMN born INTEGER;
 ";
 
 /// Whether the database is one of ours that this program can use. Changes nothing.

@@ -41,6 +41,7 @@ mod shared_rosters;
 mod showing;
 mod stanzas;
 mod stored;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod world;
@@ -55,6 +56,7 @@ use crate::{
     class::ClassRules,
     command::{Command, Cursor, EndReason, RouterStatus, SessionId, Token},
     effect::StoreRequest,
+    history::HistoryRules,
     limits::Limits,
     mailbox::{Entry, Mailbox, MailboxBudget},
     refusal::{Reason, Refusal},
@@ -69,7 +71,7 @@ use crate::{
 use self::{
     capabilities::Capabilities, commit::Commits, components::Components, cursor::Cursors,
     directory::Directory, fanout::Fanout, fanout::Post, residency::Need, residency::Residency,
-    shared_rosters::SharedRosters, stored::Asked, world::World,
+    shared_rosters::SharedRosters, stored::Asked, sweep::Sweep, world::World,
 };
 
 /// After how long the store is asked again for what cannot be done without: the start, and who is to hear farewells.
@@ -85,6 +87,8 @@ pub struct RouterSettings {
     pub access: AccessRules,
     /// Which node has which delivery class.
     pub classes: ClassRules,
+    /// How much of their past nodes keep.
+    pub history: HistoryRules,
     /// Which accounts see which without a handshake.
     pub roster_groups: RosterGroups,
     /// Every bound.
@@ -95,6 +99,17 @@ pub struct RouterSettings {
     pub seed: [u8; 32],
     /// The bounds that all mailboxes share.
     pub budget: Arc<MailboxBudget>,
+}
+
+/// What may be told anew while it runs, as in [`RouterSettings`].
+#[allow(missing_docs, reason = "the names are those of the settings")]
+pub struct Reloaded {
+    pub access: AccessRules,
+    pub classes: ClassRules,
+    pub history: HistoryRules,
+    pub roster_groups: RosterGroups,
+    pub limits: Limits,
+    pub registration: bool,
 }
 
 /// See the [module](self).
@@ -112,6 +127,7 @@ pub struct Router {
     post: Post,
     cursors: Cursors,
     capabilities: Capabilities,
+    sweep: Sweep,
     pubsub: Pubsub,
     throttle: LoginThrottle,
     registrations: RegistrationRate,
@@ -151,6 +167,7 @@ impl Router {
             service: settings.service.clone(),
             access: settings.access,
             classes: settings.classes,
+            history: settings.history,
             limits: settings.limits.clone(),
             id_secret: random.derive("pubsub"),
         });
@@ -171,6 +188,7 @@ impl Router {
             post: Post::default(),
             cursors: Cursors::default(),
             capabilities: Capabilities::default(),
+            sweep: Sweep::default(),
             pubsub,
             asked: HashMap::new(),
             questions: 0,
@@ -232,6 +250,7 @@ impl Router {
             }
         }
         self.give_up_questions();
+        self.sweep_on();
         self.leave();
     }
 
@@ -241,7 +260,14 @@ impl Router {
         let digest = self.post.digests.next_deadline();
         let questions = self.capabilities.next_deadline();
         let lease = self.lease_deadline();
-        let all = [self.store_retry, retry, digest, questions, lease];
+        let all = [
+            self.store_retry,
+            retry,
+            digest,
+            questions,
+            lease,
+            self.sweep.deadline(),
+        ];
         all.into_iter().flatten().min()
     }
 
@@ -264,15 +290,15 @@ impl Router {
 
     /// Takes new bounds and rules (SIGHUP). Subscriptions that the rules now forbid end (S13), as far as their accounts have
     /// been here: the role of one that never was is not known, and it is judged when it comes.
-    pub fn reload(
-        &mut self,
-        limits: Limits,
-        access: AccessRules,
-        classes: ClassRules,
-        roster_groups: RosterGroups,
-        registration: bool,
-        now: Now,
-    ) {
+    pub fn reload(&mut self, settings: Reloaded, now: Now) {
+        let Reloaded {
+            access,
+            classes,
+            history,
+            roster_groups,
+            limits,
+            registration,
+        } = settings;
         self.enter(now);
         self.residency.shared.set_in_access(access.name_groups());
         self.regroup(roster_groups);
@@ -295,7 +321,7 @@ impl Router {
         };
         let changes = self
             .pubsub
-            .set_rules(access, classes, limits, &subject, &mut world);
+            .set_rules(access, classes, history, limits, &subject, &mut world);
         for change in changes {
             self.change(change, None);
         }

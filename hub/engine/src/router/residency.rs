@@ -67,6 +67,8 @@ impl Need {
                 at: at.clone(),
                 max: *max,
                 page: None,
+                order: crate::item::Order::default(),
+                since: None,
                 with_payload: false,
             },
         }

@@ -46,6 +46,7 @@ pub(super) enum Asked {
     Listing(SessionId, u64, StoreQuery),
     /// What somebody is subscribed to of an account's personal nodes.
     JudgeAt(BareJid),
+    Sweep,
 }
 
 impl Router {
@@ -182,7 +183,13 @@ impl Router {
                 let status = Box::new(self.status());
                 self.answer(ask, Ok(Reply::Admin(Box::new(AdminReply::Status(status)))));
             }
-            (Asked::NodeUsage(ask, at), Ok(StoreAnswer::Bytes(payload_bytes))) => {
+            (
+                Asked::NodeUsage(ask, at),
+                Ok(StoreAnswer::Kept {
+                    bytes: payload_bytes,
+                    ..
+                }),
+            ) => {
                 let reply = AdminReply::NodeUsage {
                     payload_bytes,
                     memory: self.pubsub.usage(&at, self.now),
@@ -237,6 +244,7 @@ impl Router {
             }
             // Whoever may no longer hear is not told anything meanwhile (see the service's list of hearers).
             (Asked::JudgeAt(_), _) => {}
+            (Asked::Sweep, answer) => self.swept(answer),
             // Asked again at the account's next session.
             (Asked::Judge(account), _) => drop(self.residency.shared.roles.remove(&account)),
         }
@@ -269,6 +277,7 @@ impl Router {
                 self.pubsub.boot(filters, owed, asked, &mut world, self.now);
                 self.booted = true;
                 self.lease_sweep = Some(self.now.mono);
+                self.begin_to_sweep();
             }
             (Need::Account(jid) | Need::Record(jid), StoreAnswer::Account(account, counts)) => {
                 self.residency.put_account(jid, account, counts);

@@ -178,6 +178,16 @@ impl<'w, 'b> FormWriter<'w, 'b> {
         self
     }
 
+    /// A list of values that are not known beforehand (XEP-0122 §3.2.2).
+    pub fn open_list(&mut self, var: &str, label: &str) -> &mut Self {
+        self.open(var, "list-multi", Some(label));
+        self.w.open("validate").attr("xmlns", ns::DATA_VALIDATE);
+        self.w.attr("datatype", "xs:string");
+        self.w.open("open").close("open").close("validate");
+        self.w.close("field");
+        self
+    }
+
     fn option(&mut self, value: &str, label: Option<&str>) {
         self.w.open("option").attr_opt("label", label);
         self.w.element("value", value).close("option");

@@ -176,10 +176,27 @@ pub const CARBONS: &str = "urn:xmpp:carbons:2";
 /// A stanza inside another.
 pub const FORWARD: &str = "urn:xmpp:forward:0";
 
+// --- XEP-0313: message archives ---
+
+/// Queries of archives; FORM_TYPE of their filters.
+pub const MAM: &str = "urn:xmpp:mam:2";
+/// Disco feature: filters by id, flipped pages, meta-data.
+pub const MAM_EXTENDED: &str = "urn:xmpp:mam:2#extended";
+
 // --- XEP-0334: message processing hints ---
 
 /// Hints on storing and copying a message.
 pub const HINTS: &str = "urn:xmpp:hints";
+
+// --- XEP-0413: order-by ---
+
+/// The order of a list of items.
+pub const ORDER_BY: &str = "urn:xmpp:order-by:1";
+
+// --- XEP-0122: data forms validation ---
+
+/// What values a field takes.
+pub const DATA_VALIDATE: &str = "http://jabber.org/protocol/xdata-validate";
 
 // --- XEP-0440: channel-binding types ---
 

@@ -37,18 +37,33 @@ pub fn read_page(holder: Element<'_>) -> Result<Option<PageRequest>, Refusal> {
 
 /// Writes where a page stands. §2.6: an empty page has a count and nothing else.
 pub fn write_page(page: &PageInfo, w: &mut Writer<'_>) {
+    let (first, last) = (page.first.as_deref(), page.last.as_deref());
+    write_set(first, page.index, last, Some(page.count), w);
+}
+
+/// The same for a list whose length may not be known (§2.2).
+pub fn write_set(
+    first: Option<&str>,
+    index: Option<u32>,
+    last: Option<&str>,
+    count: Option<u32>,
+    w: &mut Writer<'_>,
+) {
     w.open("set").attr("xmlns", ns::RSM);
-    if let Some(first) = &page.first {
+    if let Some(first) = first {
         w.open("first");
-        if let Some(index) = page.index {
+        if let Some(index) = index {
             w.attr("index", &index.to_string());
         }
         w.text(first).close("first");
     }
-    if let Some(last) = &page.last {
+    if let Some(last) = last {
         w.element("last", last);
     }
-    w.element("count", &page.count.to_string()).close("set");
+    if let Some(count) = count {
+        w.element("count", &count.to_string());
+    }
+    w.close("set");
 }
 
 #[cfg(test)]

@@ -11,7 +11,9 @@ use leveret_engine::{
     access::AccessRules,
     account::{Account, Roster},
     address::BareJid,
+    archive::{ArchiveEnd, ArchiveEntry, ArchivePage},
     class::ClassRules,
+    history::HistoryRules,
     command::{Command, EndReason, PageInfo, SessionId},
     effect::{AccountCounts, StoreAnswer, StoreFault, StoreOp, StoreQuery, StoreRequest, StoreResponse},
     item::{Affiliation, Item, NodeRecord, PersonalNode},
@@ -151,6 +153,7 @@ impl World {
             service: shared.service.clone(),
             access: AccessRules::new(Vec::new()),
             classes: ClassRules::default(),
+            history: HistoryRules::default(),
             roster_groups: Default::default(),
             limits,
             registration: false,
@@ -375,7 +378,7 @@ impl Store {
                 if let Some((_, items)) = self.nodes.get_mut(&at) {
                     items.retain(|other| other.id != item.id);
                     items.push(item);
-                    let excess = items.len().saturating_sub(keep as usize);
+                    let excess = items.len().saturating_sub(keep.shown as usize);
                     items.drain(..excess);
                 }
             }
@@ -389,7 +392,7 @@ impl Store {
             }
             StoreOp::TrimItems { at, keep } => {
                 if let Some((_, items)) = self.nodes.get_mut(&at) {
-                    let excess = items.len().saturating_sub(keep as usize);
+                    let excess = items.len().saturating_sub(keep.shown as usize);
                     items.drain(..excess);
                 }
             }
@@ -423,7 +426,7 @@ impl Store {
             StoreQuery::Node(at) => StoreAnswer::Node(self.nodes.get(&at).map(|(node, items)| {
                 Box::new(NodeRecord { last: items.last().cloned(), ..node.clone() })
             })),
-            StoreQuery::ItemsById { at, ids } => {
+            StoreQuery::ItemsById { at, ids, .. } => {
                 let mut items = items(&at);
                 items.retain(|item| ids.contains(&item.id));
                 StoreAnswer::Items { page: page(items.len()), items }
@@ -455,8 +458,18 @@ impl Store {
                     .collect();
                 StoreAnswer::PersonalNodes { page: page(list.len()), list }
             }
-            StoreQuery::NodeBytes(_) => StoreAnswer::Bytes(0),
+            StoreQuery::NodeBytes(_) => StoreAnswer::Kept { items: 0, bytes: 0 },
             StoreQuery::NodeCounts(at) => StoreAnswer::Counts { items: items(&at).len() as u32, subscriptions: 0 },
+            StoreQuery::Archive { at, filter, .. } => {
+                let entry = |item| ArchiveEntry { id: "1".into(), item, retracted: filter.ids.len() > 1 };
+                let entries: Vec<_> = items(&at).into_iter().map(entry).collect();
+                StoreAnswer::Archive { entries, page: ArchivePage::default() }
+            }
+            StoreQuery::ArchiveEnds { at, .. } => StoreAnswer::ArchiveEnds(items(&at).first().map(|item| {
+                let end = ArchiveEnd { id: "1".into(), published: item.published };
+                (end.clone(), end)
+            })),
+            StoreQuery::Sweep { .. } => StoreAnswer::Sweep { nodes: Vec::new(), next: None },
             StoreQuery::SubscriptionsOf { .. } => StoreAnswer::Subscriptions(Vec::new()),
             // One account has nobody to ask, and nothing that a clock would end.
             StoreQuery::Pending { .. } => StoreAnswer::Pending { list: Vec::new(), owns: true },

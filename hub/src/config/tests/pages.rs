@@ -49,7 +49,7 @@ fn what_config_show_prints_loads_as_the_same_configuration() {
     assert_eq!(load(&config.to_toml_with_defaults()), config);
     config = load(
         "domain = \"iot.example.org\"\ndata_dir = 'C:\\a \"b\"\u{9}'\n[xmpp]\nlisten = []\n[limits]\nroster_items = 0\nping_seconds = 0\nstanzas_per_second = 0\n\
-         mailbox_memory = 1500000\n[[class]]\non = \"a\"\nclass = \"state\"\n\
+         mailbox_memory = 1500000\n[[class]]\non = \"a\"\nclass = \"state\"\n[[history]]\non = \"a/#\"\nage = \"30d\"\nbytes = \"10M\"\n\
          [[access]]\nwho = \"account:x\"\ndo = [\"publish\"]\non = \"#\"\nallow = false\n\
          [[access]]\nwho = \"group:B \\\"2\\\"\"\ndo = [\"publish\"]\non = \"#\"\n\
          [[roster_group]]\nname = \"A\"\nmembers = [\"all\", \"role:device\", \"pattern:dev-*\"]\n\

@@ -1,4 +1,4 @@
-//! `[[class]]` and `[[access]]`.
+//! `[[class]]`, `[[history]]` and `[[access]]`.
 
 use super::*;
 
@@ -131,4 +131,57 @@ fn the_rules_of_the_file_reach_the_engine_in_their_order() {
     let classes = config.class_rules();
     assert_eq!(classes.of("devices/dev7/fall", None, 10), Class::Alarm);
     assert_eq!(classes.of("devices/dev7/temp", None, 10), Class::State);
+}
+
+#[test]
+fn a_history_has_at_least_one_bound_and_each_makes_sense() {
+    let config = load(
+        "[[history]]\non = \"devices/+/temp\"\nitems = 10000\nage = \"30d\"\nbytes = \"10M\"\n\
+         [[history]]\non = \"devices/#\"\nage = \"90s\"",
+    );
+    let rules = config.history_rules();
+    let both = rules.of("devices/dev7/temp").expect("a rule matches");
+    assert_eq!(
+        (both.items, both.age_seconds, both.bytes),
+        (10_000, Some(2_592_000), Some(10 << 20))
+    );
+    // A bound that is not given is none.
+    let aged = rules.of("devices/dev7/door").expect("a rule matches");
+    assert_eq!(
+        (aged.items, aged.age_seconds, aged.bytes),
+        (u32::MAX, Some(90), None)
+    );
+    assert_eq!(rules.of("sites/1"), None);
+    let history = |bounds: &str| format!("[[history]]\non = \"#\"\n{bounds}");
+    refused(
+        &history(""),
+        1,
+        1,
+        &["this [[history]] has no bound", "`items`, `age` or `bytes`"],
+    );
+    refused(
+        "[[history]]\nitems = 5",
+        1,
+        1,
+        &["this [[history]] has no `on`"],
+    );
+    refused(&history("items = 0"), 3, 9, &["0"]);
+    refused(&history("items = -1"), 3, 9, &["too small"]);
+    refused(&history("items = 100000000"), 3, 9, &["too large"]);
+    refused(&history("age = \"5s\""), 3, 7, &["too short"]);
+    refused(&history("age = \"100000d\""), 3, 7, &["too long"]);
+    refused(
+        &history("age = \"61500ms\""),
+        3,
+        7,
+        &["whole number of seconds"],
+    );
+    refused(&history("bytes = 10"), 3, 9, &["too small"]);
+    refused(&history("keep = 1"), 3, 1, &["in [[history]]"]);
+    refused(
+        "[[history]]\non = \"devices/%u/#\"\nitems = 5",
+        2,
+        6,
+        &["the same for every account"],
+    );
 }

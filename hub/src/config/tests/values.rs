@@ -70,7 +70,7 @@ fn what_later_versions_bring_is_refused_until_then() {
             &[&format!("unknown key `{section}`")],
         );
     }
-    for list in ["bridge", "alarm", "history", "supervise"] {
+    for list in ["bridge", "alarm", "supervise"] {
         refused(
             &format!("[[{list}]]\n"),
             1,

@@ -286,7 +286,7 @@ fn a_full_disk_fails_the_group_whole_and_what_frees_space_works_again() {
     assert_eq!(store.ids("m"), [(kept - 1).to_string()]);
     store.done([StoreOp::TrimItems {
         at: at("n"),
-        keep: 1,
+        keep: Keep::window(1),
     }]);
     store.done([put_item("n", &item_of("new", &large, 1), 2)]);
     assert_eq!(store.ids("n").len(), 2);

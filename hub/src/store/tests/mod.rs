@@ -1,8 +1,10 @@
 //! Tests of the store as a whole.
 
 mod faults;
+mod history;
 mod kill;
 mod model;
+mod model_items;
 mod ops;
 mod plans;
 mod random;
@@ -17,10 +19,10 @@ use leveret_engine::{
     class::Class,
     command::{PageInfo, PageRequest},
     credentials::{Credentials, ScramHash, ScramKey},
-    effect::{Commit, StoreAnswer, StoreOp, StoreQuery, Urgency},
+    effect::{Commit, Keep, StoreAnswer, StoreOp, StoreQuery, Urgency},
     item::{
         AccessModel, Affiliation, History, Item, ItemReply, NodeConfig, NodeFull, NodeSubscription,
-        PublishModel, SendLastItem, SubscriptionOptions, SubscriptionState,
+        Order, PublishModel, SendLastItem, SubscriptionOptions, SubscriptionState,
     },
     message::{Hints, Message, MessageKind, Show},
     node::{ItemId, NodeAddress, NodeId},
@@ -194,7 +196,11 @@ fn put_node(name: &str) -> StoreOp {
     }
 }
 
-fn put_item(node: &str, item: &Arc<Item>, keep: u32) -> StoreOp {
+fn put_item(node: &str, item: &Arc<Item>, shown: u32) -> StoreOp {
+    put_kept(node, item, Keep::window(shown))
+}
+
+fn put_kept(node: &str, item: &Arc<Item>, keep: Keep) -> StoreOp {
     StoreOp::PutItem {
         at: at(node),
         item: item.clone(),
@@ -231,6 +237,8 @@ impl Database {
             at: at(node),
             max: 100,
             page: Some(page),
+            order: Order::default(),
+            since: None,
             with_payload: true,
         };
         match self.query(&query)? {
@@ -251,7 +259,7 @@ impl Database {
             (
                 "item id without item",
                 "SELECT count(*) FROM item_id AS entry WHERE NOT EXISTS (SELECT 1 FROM item
-                 WHERE place = (entry.node << 35 | entry.seq) AND item.id = entry.id)",
+                 WHERE place = (entry.node << 35 | entry.seq) AND item.id = entry.id AND hidden IS NULL)",
             ),
             (
                 "affiliation",

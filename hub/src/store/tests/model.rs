@@ -21,14 +21,14 @@ use leveret_engine::{
     time::Timestamp,
 };
 
+use super::model_items::Items;
+
 #[derive(Clone)]
 struct Node {
     config: NodeConfig,
     creator: BareJid,
     created: Timestamp,
-    /// Oldest first.
-    items: Vec<Arc<Item>>,
-    retained: Option<ItemId>,
+    items: Items,
     affiliations: BTreeMap<BareJid, Affiliation>,
     subscriptions: BTreeMap<Box<str>, NodeSubscription>,
 }
@@ -59,7 +59,21 @@ pub(super) struct NotFound;
 
 impl Model {
     pub(super) fn retained(&self, at: &NodeAddress) -> Option<ItemId> {
-        self.nodes.get(at)?.retained.clone()
+        self.nodes.get(at)?.items.retained()
+    }
+
+    /// Whether what a node shows was published in the order in which it came.
+    pub(super) fn is_in_order(&self, at: &NodeAddress) -> bool {
+        self.nodes
+            .get(at)
+            .is_none_or(|node| node.items.are_in_order())
+    }
+
+    /// The ids of a node's archive.
+    pub(super) fn archive_ids(&self, at: &NodeAddress) -> Vec<String> {
+        self.nodes
+            .get(at)
+            .map_or_else(Vec::new, |node| node.items.archive_ids())
     }
 
     /// Numbers that a failed group took are not given again.
@@ -190,8 +204,7 @@ impl Model {
                         config: *config,
                         creator,
                         created,
-                        items: Vec::new(),
-                        retained: None,
+                        items: Items::default(),
                         affiliations: BTreeMap::new(),
                         subscriptions: BTreeMap::new(),
                     };
@@ -238,32 +251,19 @@ impl Model {
                 retained,
                 keep,
             } => {
-                let node = self.node(&at)?;
-                let replaced = node.items.iter().position(|other| other.id == item.id);
-                if let Some(place) = replaced {
-                    node.items.remove(place);
-                    node.retained.take_if(|id| *id == item.id);
-                }
-                if retained {
-                    node.retained = Some(item.id.clone());
-                }
-                node.items.push(item);
-                node.trim(keep);
+                self.node(&at)?.items.put(item, retained, &keep);
             }
             StoreOp::RemoveItems { at, ids } => {
                 let mut removed = 0;
                 if let Ok(node) = self.node(&at) {
-                    let before = node.items.len();
-                    node.items.retain(|item| !ids.contains(&item.id));
-                    node.retained.take_if(|id| ids.contains(id));
-                    removed = before - node.items.len();
+                    removed = node.items.remove(&ids);
                 }
                 self.drop_owed(|_, node, id| *node == at && ids.contains(id));
                 return Ok(Some(removed as u32));
             }
             StoreOp::TrimItems { at, keep } => {
                 if let Ok(node) = self.node(&at) {
-                    node.trim(keep);
+                    node.items.trim(&keep);
                 }
             }
             StoreOp::PutOwed { account, at, item } => {
@@ -350,61 +350,55 @@ impl Model {
                     creator: node.creator.clone(),
                     affiliations: node.affiliations.clone().into_iter().collect(),
                     subscriptions: node.subscriptions.values().cloned().collect(),
-                    last: node.items.last().cloned(),
+                    last: node.items.last(),
                 })
             })),
-            StoreQuery::ItemsById { at, ids } => {
-                let all = self.nodes.get(at).map_or(&[][..], |node| &node.items);
-                let found = ids
-                    .iter()
-                    .filter_map(|id| all.iter().find(|item| item.id == *id));
+            StoreQuery::ItemsById { at, ids, since } => {
+                let (items, count) = match self.nodes.get(at) {
+                    Some(node) => node.items.by_id(ids, *since),
+                    None => Default::default(),
+                };
                 let page = PageInfo {
-                    count: all.len() as u32,
+                    count,
                     ..PageInfo::default()
                 };
-                StoreAnswer::Items {
-                    items: found.cloned().collect(),
-                    page,
-                }
+                StoreAnswer::Items { items, page }
             }
             StoreQuery::Items {
                 at,
                 max,
                 page,
+                order,
+                since,
                 with_payload,
             } => {
-                if !self.nodes.contains_key(at) {
-                    let (items, page) = Default::default();
-                    return Ok(StoreAnswer::Items { items, page });
-                }
-                let all = self.nodes.get(at).map_or(&[][..], |node| &node.items);
-                let newest = PageRequest {
-                    before: Some("".into()),
-                    ..PageRequest::default()
-                };
-                let asked = page.as_ref().unwrap_or(&newest);
-                let keys: Vec<_> = all.iter().map(|item| item.id.as_str()).collect();
-                for key in [&asked.after, &asked.before].into_iter().flatten() {
-                    let is_known = key.is_empty() || keys.contains(&&**key);
-                    if !is_known && asked.index.is_none() {
-                        return Err(NotFound);
+                let (items, page) = match self.nodes.get(at) {
+                    Some(node) => {
+                        node.items
+                            .page(*max, page.as_ref(), *order, *since, *with_payload)?
                     }
-                }
-                let place = |key: &str| keys.iter().position(|other| *other == key).unwrap_or(0);
-                let max = asked.max.unwrap_or(*max).min(*max);
-                let (range, page) = cut(&keys, asked, max, |key| place(key), |key| place(key) + 1);
-                let shown = |item: &Arc<Item>| match with_payload {
-                    true => item.clone(),
-                    false => Arc::new(Item {
-                        payload: None,
-                        ..(**item).clone()
-                    }),
+                    None => Default::default(),
                 };
-                StoreAnswer::Items {
-                    items: all[range].iter().map(shown).collect(),
-                    page,
-                }
+                StoreAnswer::Items { items, page }
             }
+            StoreQuery::Archive {
+                at,
+                filter,
+                page,
+                descending,
+                since,
+            } => {
+                let (entries, page) = match self.nodes.get(at) {
+                    Some(node) => node.items.archive(filter, page, *descending, *since)?,
+                    None => Default::default(),
+                };
+                StoreAnswer::Archive { entries, page }
+            }
+            StoreQuery::ArchiveEnds { at, since } => {
+                let node = self.nodes.get(at);
+                StoreAnswer::ArchiveEnds(node.and_then(|node| node.items.ends(*since)))
+            }
+            StoreQuery::Sweep { .. } => unreachable!("rows have no numbers here"),
             StoreQuery::Nodes { host, under, page } => {
                 let is_in = |at: &NodeAddress| {
                     let below = |name: &NodeId| {
@@ -502,17 +496,17 @@ impl Model {
                 ended.truncate(*max as usize);
                 StoreAnswer::Ended(ended)
             }
-            StoreQuery::NodeCounts(at) => StoreAnswer::Counts {
-                items: self.nodes.get(at).map_or(0, |node| node.items.len() as u32),
-                subscriptions: self
-                    .nodes
-                    .get(at)
-                    .map_or(0, |node| node.subscriptions.len() as u32),
-            },
+            StoreQuery::NodeCounts(at) => {
+                let node = self.nodes.get(at);
+                StoreAnswer::Counts {
+                    items: node.map_or(0, |node| node.items.counts().0),
+                    subscriptions: node.map_or(0, |node| node.subscriptions.len() as u32),
+                }
+            }
             StoreQuery::NodeBytes(at) => {
-                let items = self.nodes.get(at).map_or(&[][..], |node| &node.items);
-                let bytes = items.iter().filter_map(|item| item.payload.as_ref());
-                StoreAnswer::Bytes(bytes.map(|payload| payload.bytes.len() as u64).sum())
+                let node = self.nodes.get(at);
+                let (_, items, bytes) = node.map_or((0, 0, 0), |node| node.items.counts());
+                StoreAnswer::Kept { items, bytes }
             }
             StoreQuery::SubscriptionsOf { host, account } => {
                 let of_nodes = self.nodes.iter().flat_map(|(at, node)| {
@@ -635,19 +629,9 @@ impl Model {
     }
 }
 
-impl Node {
-    fn trim(&mut self, keep: u32) {
-        let excess = self.items.len().saturating_sub(keep as usize);
-        self.items.drain(..excess);
-        let items = &self.items;
-        self.retained
-            .take_if(|id| !items.iter().any(|item| item.id == *id));
-    }
-}
-
 /// XEP-0059 by the letter: which entries are on the page, and what is said of it. `from` and `past`: how many entries come
 /// before a key, and how many before or at it.
-fn cut(
+pub(super) fn cut(
     keys: &[&str],
     asked: &PageRequest,
     max: u32,

@@ -15,12 +15,12 @@ fn a_node_keeps_its_newest_items_and_a_replaced_one_is_the_newest() {
     assert_eq!(store.ids("n"), ["3", "2", "4"]);
     store.done([StoreOp::TrimItems {
         at: at("n"),
-        keep: 1,
+        keep: Keep::window(1),
     }]);
     assert_eq!(store.ids("n"), ["4"]);
     store.done([StoreOp::TrimItems {
         at: at("n"),
-        keep: 0,
+        keep: Keep::window(0),
     }]);
     assert_eq!(store.ids("n"), [""; 0]);
 }
@@ -53,7 +53,7 @@ fn s4_retracting_the_retained_item_leaves_none_and_an_unflagged_one_does_not_mov
         at: at("n"),
         item: item(name),
         retained: false,
-        keep: 9,
+        keep: Keep::window(9),
     };
     store.done([
         put_node("n"),
@@ -173,6 +173,8 @@ fn a_page_of_large_items_is_cut_at_its_bytes_and_never_empty() {
         at: at("n"),
         max: 9,
         page: None,
+        order: Order::default(),
+        since: None,
         with_payload: true,
     };
     let StoreAnswer::Items { items, page } = store.asked(newest) else {
@@ -185,12 +187,15 @@ fn a_page_of_large_items_is_cut_at_its_bytes_and_never_empty() {
     let by_id = StoreQuery::ItemsById {
         at: at("n"),
         ids: vec![id("2"), id("1")],
+        since: None,
     };
     assert!(matches!(store.asked(by_id), StoreAnswer::Items { items, .. } if items.len() == 1));
     let bare = StoreQuery::Items {
         at: at("n"),
         max: 9,
         page: None,
+        order: Order::default(),
+        since: None,
         with_payload: false,
     };
     let StoreAnswer::Items { items, .. } = store.asked(bare) else {
@@ -485,7 +490,7 @@ fn a_group_happens_whole_or_not_at_all() {
         at: at("none"),
         item: item("1"),
         retained: true,
-        keep: 1,
+        keep: Keep::window(1),
     };
     let group = [
         commit(1, vec![put_node("a")]),

@@ -17,7 +17,7 @@ fn plan(conn: &Connection, statement: &str) -> Vec<String> {
 }
 
 /// Statements of a source file, as they stand between quotes, formats filled in.
-fn statements(source: &str) -> Vec<String> {
+pub(super) fn statements(source: &str) -> Vec<String> {
     let source = source.split("#[cfg(test)]").next().unwrap_or_default();
     source
         .split('"')
@@ -54,7 +54,11 @@ fn no_statement_scans_a_table() {
     let sources = [
         include_str!("../accounts.rs"),
         include_str!("../documents.rs"),
-        include_str!("../items.rs"),
+        include_str!("../items/mod.rs"),
+        include_str!("../items/archive.rs"),
+        include_str!("../items/page.rs"),
+        include_str!("../items/tally.rs"),
+        include_str!("../items/trim.rs"),
         include_str!("../nodes.rs"),
         include_str!("../owed.rs"),
         include_str!("../subscriptions.rs"),
@@ -98,7 +102,14 @@ fn members_of_roster_groups_come_from_an_index_alone_and_in_order() {
 #[test]
 fn the_order_of_items_and_names_comes_from_the_tree_and_is_never_sorted() {
     let store = memory();
-    for source in [include_str!("../items.rs"), include_str!("../owed.rs")] {
+    for source in [
+        include_str!("../items/mod.rs"),
+        include_str!("../items/archive.rs"),
+        include_str!("../items/page.rs"),
+        include_str!("../items/tally.rs"),
+        include_str!("../items/trim.rs"),
+        include_str!("../owed.rs"),
+    ] {
         for statement in statements(source) {
             for step in plan(store.connection(), &statement) {
                 assert!(!step.contains("TEMP B-TREE"), "{step}\n{statement}");
@@ -134,7 +145,7 @@ fn a_publish_costs_no_more_at_ten_thousand_items_than_at_ten() {
 }
 
 /// Pages in the log after `publish`, which starts with an empty one.
-fn pages_written(publish: impl FnOnce(&mut Database)) -> u64 {
+pub(super) fn pages_written(publish: impl FnOnce(&mut Database)) -> u64 {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Database::open(dir.path(), crate::store::Durability::Off, "localhost").unwrap();
     for node in 0..200 {

@@ -1,6 +1,9 @@
 //! Random operations on the store and on the model; after each group every kind of question must have equal answers.
 
-use leveret_engine::{account::PendingIn, document::DocumentKey, node::NodeAddress};
+use leveret_engine::{
+    account::PendingIn, archive::ArchiveFilter, document::DocumentKey, item::OrderBy,
+    node::NodeAddress,
+};
 
 use super::{model::Model, *};
 use crate::store::items::stored_retained;
@@ -94,6 +97,60 @@ impl Random {
         }
     }
 
+    fn time(&mut self) -> Option<Timestamp> {
+        self.one_in(2).then(|| time(self.below(150) as i64))
+    }
+
+    fn keep(&mut self) -> Keep {
+        let window = Keep::window(self.pick(&[0, 1, 1, 1, 1, 2, 3, 5, 100]));
+        if self.one_in(2) {
+            return window;
+        }
+        let unexpired = self.time().filter(|_| self.one_in(4));
+        Keep {
+            history: self.pick(&[0, 1, 3, 8, 8, 100, u32::MAX]),
+            bytes: self.pick(&[None, None, Some(20), Some(70), Some(1_000)]),
+            since: self.time().filter(|_| self.one_in(3)),
+            unexpired,
+            ..window
+        }
+    }
+
+    /// A question to an archive that holds these ids.
+    fn archive(&mut self, at: NodeAddress, ids: &[String]) -> StoreQuery {
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let mut keys = ids.clone();
+        if keys.is_empty() || self.one_in(8) {
+            keys.push("1-AAAAAAAAAAAA");
+        }
+        let key = |random: &mut Self| random.one_in(4).then(|| random.pick(&keys).into());
+        let publisher = self.one_in(4).then(|| {
+            let bare = self.account();
+            match self.one_in(2) {
+                true => bare.with_resource("r").unwrap().into(),
+                false => bare.into(),
+            }
+        });
+        let filter = ArchiveFilter {
+            start: self.time(),
+            end: self.time(),
+            publisher,
+            after: key(self),
+            before: key(self),
+            ids: match self.one_in(5) {
+                true => (0..3).map(|_| self.pick(&keys).into()).collect(),
+                false => Vec::new(),
+            },
+        };
+        StoreQuery::Archive {
+            at,
+            filter: Box::new(filter),
+            page: self.page(&keys),
+            descending: self.one_in(2),
+            since: self.time().filter(|_| self.one_in(3)),
+        }
+    }
+
     fn op(&mut self) -> StoreOp {
         let (account, at) = (self.account(), self.at());
         match self.below(46) {
@@ -173,7 +230,7 @@ impl Random {
                 at,
                 item: self.item(),
                 retained: self.one_in(2),
-                keep: self.pick(&[0, 1, 1, 1, 2, 3, 5, 100]),
+                keep: self.keep(),
             },
             31 | 32 => {
                 let ids = (0..1 + self.below(3))
@@ -183,7 +240,10 @@ impl Random {
             }
             33 => StoreOp::TrimItems {
                 at,
-                keep: self.below(4) as u32,
+                keep: match self.one_in(3) {
+                    true => Keep::NOTHING,
+                    false => self.keep(),
+                },
             },
             34..=37 => StoreOp::PutOwed {
                 account,
@@ -223,7 +283,7 @@ impl Random {
 }
 
 /// One of each kind for every account and node, and some pages.
-fn questions(random: &mut Random) -> Vec<StoreQuery> {
+fn questions(random: &mut Random, model: &Model) -> Vec<StoreQuery> {
     let mut all = vec![StoreQuery::Boot, StoreQuery::Totals];
     let mut hosts = vec![None];
     for account in ACCOUNTS.map(bare) {
@@ -283,13 +343,27 @@ fn questions(random: &mut Random) -> Vec<StoreQuery> {
             all.push(StoreQuery::ItemsById {
                 at: at.clone(),
                 ids: ["2", "1", "none", "Ω"].map(id).into(),
+                since: random.time(),
+            });
+            let ids = model.archive_ids(&at);
+            all.push(random.archive(at.clone(), &ids));
+            all.push(StoreQuery::ArchiveEnds {
+                at: at.clone(),
+                since: random.time(),
             });
             let page = (!random.one_in(6)).then(|| random.page(&ITEMS));
             let with_payload = random.one_in(2);
+            // How many are expired is told rightly where the clock did not go back.
+            let since = random.time().filter(|_| model.is_in_order(&at));
             all.push(StoreQuery::Items {
                 at,
                 max: 3,
                 page,
+                order: Order {
+                    by: random.pick(&[OrderBy::Creation, OrderBy::Modification]),
+                    descending: random.one_in(2),
+                },
+                since,
                 with_payload,
             });
             let page = random.page(&NODES);
@@ -329,7 +403,15 @@ fn agree(seed: u64, groups: usize) {
     let (mut store, mut model) = (memory(), Model::default());
     let mut faults = 0;
     for group in 0..groups {
-        let ops: Vec<_> = (0..1 + random.below(6)).map(|_| random.op()).collect();
+        let mut ops: Vec<_> = (0..1 + random.below(6)).map(|_| random.op()).collect();
+        for op in &mut ops {
+            // Most clocks go on.
+            if let StoreOp::PutItem { item, .. } = op
+                && !random.one_in(8)
+            {
+                Arc::make_mut(item).published = time(group as i64);
+            }
+        }
         let mut expected = model.clone();
         let removed: Result<Vec<_>, _> = ops.iter().map(|op| expected.apply(op)).collect();
         let place = format!("seed {seed}, group {group}: {ops:?}");
@@ -345,7 +427,7 @@ fn agree(seed: u64, groups: usize) {
             }
             (got, expected) => panic!("{place}\nstore {got:?}\nmodel {expected:?}"),
         }
-        for query in questions(&mut random) {
+        for query in questions(&mut random, &model) {
             match (store.query(&query), model.answer(&query)) {
                 (Ok(got), Ok(answer)) => assert_eq!(got, answer, "{place}\n{query:?}"),
                 (Err(Fault::NotFound), Err(_)) => {}

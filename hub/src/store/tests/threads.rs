@@ -215,7 +215,7 @@ fn every_query_sees_every_commit_before_it_whatever_it_asks() {
                         seq,
                         Ok(StoreAnswer::Counts {
                             items,
-                            subscriptions: 0
+                            subscriptions: 0,
                         })
                     )
                 );
@@ -306,6 +306,8 @@ fn an_unknown_place_of_a_page_is_told_from_a_failure() {
         at: at("n"),
         max: 9,
         page: Some(page),
+        order: Order::default(),
+        since: None,
         with_payload: true,
     };
     world.store.send(vec![

@@ -402,15 +402,11 @@ fn s13_an_access_rule_that_names_a_group_decides_for_its_members() {
     assert!(world.request(nora, publish()).is_ok());
     let refused = world.request(nils, publish()).unwrap_err().reason;
     assert_eq!(refused, Reason::Forbidden);
-    let settings = with(night("nils"));
-    world.router.reload(
-        settings.limits,
-        access(),
-        settings.classes,
-        settings.roster_groups,
-        false,
-        world.now,
-    );
+    let settings = RouterSettings {
+        access: access(),
+        ..with(night("nils"))
+    };
+    world.router.reload(reloaded(settings), world.now);
     assert!(world.request(nora, publish()).is_err(), "another night");
     world.settle();
 }

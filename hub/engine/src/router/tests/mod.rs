@@ -58,6 +58,7 @@ fn settings() -> RouterSettings {
         service: BareJid::parse("pubsub.localhost").unwrap(),
         access: AccessRules::new(Vec::new()),
         classes: ClassRules::default(),
+        history: HistoryRules::default(),
         roster_groups: RosterGroups::default(),
         limits: Limits {
             offline_messages: 200,
@@ -68,6 +69,17 @@ fn settings() -> RouterSettings {
         registration: true,
         seed: [7; 32],
         budget: MailboxBudget::new(1_000, 1 << 20, 128 << 20),
+    }
+}
+
+fn reloaded(settings: RouterSettings) -> Reloaded {
+    Reloaded {
+        access: settings.access,
+        classes: settings.classes,
+        history: settings.history,
+        roster_groups: settings.roster_groups,
+        limits: settings.limits,
+        registration: settings.registration,
     }
 }
 
@@ -148,14 +160,12 @@ impl World {
     fn limit(&mut self, change: impl FnOnce(&mut Limits)) {
         let mut settings = settings();
         change(&mut settings.limits);
-        self.router.reload(
-            settings.limits,
-            settings.access,
-            settings.classes,
-            settings.roster_groups,
-            settings.registration,
-            self.now,
-        );
+        self.reload(settings);
+    }
+
+    /// A SIGHUP.
+    fn reload(&mut self, settings: RouterSettings) {
+        self.router.reload(reloaded(settings), self.now);
         self.settle();
     }
 

@@ -268,6 +268,7 @@ mod s9_who_hears {
             max: None,
             subid: None,
             page: None,
+            order: crate::item::Order::default(),
         };
         let request = Command::Pubsub(Box::new(PubsubRequest {
             host: Some(bare("juliet")),

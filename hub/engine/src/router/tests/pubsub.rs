@@ -70,6 +70,7 @@ fn names_that_no_node_has_and_new_configurations_leave_nothing_behind() {
             max: None,
             subid: None,
             page: None,
+            order: crate::item::Order::default(),
         };
         world.request(device, ask_pubsub(items)).unwrap_err();
         let title = Field {
@@ -207,6 +208,7 @@ fn xep0059_s2_4_a_page_from_nowhere_is_not_found_and_one_that_cannot_be_read_is_
     let (mut world, _, operator) = fleet();
     let items = || {
         ask_pubsub(PubsubAction::Items {
+            order: crate::item::Order::default(),
             node: node("devices/dev7/log"),
             ids: Vec::new(),
             max: None,
@@ -286,15 +288,10 @@ fn s13_new_rules_end_the_subscriptions_that_they_forbid() {
         .request(operator, subscribe("devices/+/log", "op@localhost"))
         .unwrap();
     let settings = settings();
-    world.router.reload(
-        settings.limits,
-        closed(),
-        settings.classes,
-        settings.roster_groups,
-        false,
-        world.now,
-    );
-    world.settle();
+    world.reload(RouterSettings {
+        access: closed(),
+        ..settings
+    });
     let told = world.hear(operator);
     assert!(
         told.contains(&"node devices/dev7/log".to_owned()),
@@ -317,15 +314,10 @@ fn s13_new_rules_hold_for_nodes_that_were_not_in_memory_too() {
     let at = NodeAddress::of_service(node("devices/dev7/log"));
     world.evict(&at);
     let settings = settings();
-    world.router.reload(
-        settings.limits,
-        closed(),
-        settings.classes,
-        settings.roster_groups,
-        false,
-        world.now,
-    );
-    world.settle();
+    world.reload(RouterSettings {
+        access: closed(),
+        ..settings
+    });
     assert_eq!(world.hear(operator), [""; 0]);
     world.ask(device, publish("devices/dev7/log", 1));
     assert_eq!(

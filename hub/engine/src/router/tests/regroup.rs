@@ -9,16 +9,7 @@ use crate::{limits::CURSOR_BATCH, roster_group::RosterGroup};
 impl World {
     /// A SIGHUP with other groups.
     fn regroup(&mut self, groups: Vec<RosterGroup>) {
-        let settings = with(groups);
-        self.router.reload(
-            settings.limits,
-            settings.access,
-            settings.classes,
-            settings.roster_groups,
-            settings.registration,
-            self.now,
-        );
-        self.settle();
+        self.reload(with(groups));
     }
 
     fn set_role(&mut self, operator: SessionId, name: &str, role: Role) {

@@ -5,12 +5,13 @@ use crate::{
     address::Jid,
     class::Class,
     command::{Field, PubsubReply},
-    effect::StoreOp,
+    effect::{Keep, StoreOp},
     event::NodeChange,
     item::{AccessModel, NodeConfig, SubscriptionState},
     node::{NodeAddress, NodeId},
     refusal::{Detail, Reason, Refusal},
     service::{Decision, Directory},
+    time::Now,
 };
 
 use super::{
@@ -19,6 +20,7 @@ use super::{
     change,
     config::{self, Unknown},
     contents::Contents,
+    history::kept,
     node::Last,
     notice,
     rights::Rights,
@@ -50,6 +52,7 @@ impl Pubsub {
         id: NodeId,
         fields: &[Field],
         directory: &mut dyn Directory,
+        now: Now,
     ) -> Result<Decision, Refusal> {
         let at = self.managed(who, &id)?;
         let Some(node) = self.nodes.get_mut(&at) else {
@@ -64,11 +67,7 @@ impl Pubsub {
             // Nothing to store and nothing to tell; a cancelled form (§8.2.5.1) comes here too.
             return Ok(Decision::Answer(crate::command::Reply::Done));
         }
-        let kept_before = if node.config.persist_items {
-            node.keep(&self.limits)
-        } else {
-            0
-        };
+        let kept_before = kept(&at, &node.config, &self.history, &self.limits, now);
         let closed = config.access_model != AccessModel::Open
             && node.config.access_model != config.access_model;
         node.set_config(config);
@@ -78,14 +77,12 @@ impl Pubsub {
             creator: node.creator.clone(),
             created: node.created,
         }]);
-        let keep = if node.config.persist_items {
-            node.keep(&self.limits)
-        } else {
+        let keep = kept(&at, &node.config, &self.history, &self.limits, now);
+        if keep.shown == 0 {
             node.last = Last::Known(None);
-            0
-        };
-        if keep < kept_before {
-            node.contents.trim(keep);
+        }
+        if keep != kept_before {
+            node.contents.trim(keep.shown);
             configured.ops.push(StoreOp::TrimItems {
                 at: at.clone(),
                 keep,
@@ -163,7 +160,7 @@ impl Pubsub {
         node.forget_raises(|_| true);
         let mut purged = change(vec![StoreOp::TrimItems {
             at: at.clone(),
-            keep: 0,
+            keep: Keep::NOTHING,
         }]);
         if node.config.deliver_notifications && node.config.notify_retract {
             let audience = node.audience(&at, &self.interest, directory, &mut self.audiences_built);

@@ -18,6 +18,7 @@ mod configs;
 mod contents;
 mod create;
 mod field;
+mod history;
 mod ids;
 mod interest;
 mod lease;
@@ -55,6 +56,7 @@ use crate::{
     command::{PubsubAction, PubsubReply, PubsubRequest, Reply},
     effect::{AccountCounts, StoreOp, Urgency},
     event::{Event, NodeChange, NodeEvent, What},
+    history::HistoryRules,
     item::{Item, NodeRecord, NodeSubscription},
     limits::Limits,
     message::MessageKind,
@@ -66,7 +68,7 @@ use crate::{
 
 use self::{
     acquaintance::ByRoster, cache::Cache, ids::Ids, interest::Interest, lease::Leases,
-    leavers::Leavers, node::Node, owed::Owed,
+    leavers::Leavers, node::Node, owed::Owed, read::ItemsWanted,
 };
 
 pub use self::config::{DEFAULT_ITEMS, ENVELOPE_BYTES};
@@ -85,6 +87,8 @@ pub struct PubsubSettings {
     pub access: AccessRules,
     /// Which items are alarms or state.
     pub classes: ClassRules,
+    /// How much of their past nodes keep.
+    pub history: HistoryRules,
     /// The bounds.
     pub limits: Limits,
     /// Random and private: names that the hub makes cannot be guessed without it.
@@ -150,6 +154,7 @@ pub struct Pubsub {
     service: BareJid,
     rules: Arc<AccessRules>,
     classes: ClassRules,
+    history: HistoryRules,
     limits: Limits,
     ids: Ids,
     nodes: Cache,
@@ -186,6 +191,7 @@ impl Pubsub {
             nodes: Cache::new(settings.limits.node_cache),
             rules: Arc::new(settings.access),
             classes: settings.classes,
+            history: settings.history,
             limits: settings.limits,
             ids: Ids::new(settings.id_secret),
             absent: HashSet::new(),
@@ -363,7 +369,7 @@ impl Pubsub {
         match action {
             A::Create { node, config } => self.create(who, node, &config, directory, now),
             A::GetConfig { node } => self.get_config(who, node),
-            A::Configure { node, config } => self.configure(who, node, &config, directory),
+            A::Configure { node, config } => self.configure(who, node, &config, directory, now),
             A::DefaultConfig => Ok(answer(PubsubReply::Config {
                 node: None,
                 config: Box::new(config::default_config(who.host.as_ref(), &self.limits)),
@@ -407,7 +413,19 @@ impl Pubsub {
                 max,
                 subid,
                 page,
-            } => self.items(who, node, ids, max, subid, page, directory),
+                order,
+            } => {
+                let wanted = ItemsWanted {
+                    ids,
+                    max,
+                    subid,
+                    page,
+                    order,
+                };
+                self.items(who, node, wanted, directory, now)
+            }
+            A::Archive { node, request } => self.archive(who, node, *request, directory, now),
+            A::ArchiveEnds { node } => self.archive_ends(who, node, directory, now),
             A::Subscriptions { node } => self.own_subscriptions(who, node),
             A::Affiliations { node } => self.own_affiliations(who, node),
             A::NodeSubscriptions { node } => self.node_subscriptions(who, node),
@@ -419,7 +437,7 @@ impl Pubsub {
                 self.set_affiliations(who, node, changes, directory)
             }
             A::Describe { node } => self.describe(who, node, directory),
-            A::List { node, page } => self.list(who, node, page, directory),
+            A::List { node, page } => self.list(who, node, page, directory, now),
         }
     }
 
@@ -480,6 +498,8 @@ fn node_of(action: &PubsubAction) -> Option<&NodeId> {
         | A::SetOptions { node, .. }
         | A::Authorize { node, .. }
         | A::Items { node, .. }
+        | A::Archive { node, .. }
+        | A::ArchiveEnds { node }
         | A::NodeSubscriptions { node }
         | A::SetSubscriptions { node, .. }
         | A::NodeAffiliations { node }

@@ -7,7 +7,7 @@ use crate::{
     address::BareJid,
     class::{Class, ClassRules},
     command::{Field, NewItem, PubsubReply, Reply},
-    effect::{StoreOp, Urgency},
+    effect::{Keep, StoreOp, Urgency},
     event::{NodeChange, ReplyTo},
     item::{Item, ItemReply, NodeConfig, NodeFull},
     limits::Limits,
@@ -22,6 +22,7 @@ use super::{
     Asker, Pubsub, change,
     config::{self, Unknown},
     create::creation,
+    history::kept,
     ids::Ids,
     node::{Last, Node, Raise},
     notice,
@@ -77,6 +78,7 @@ impl Pubsub {
         let keep = node.keep(&self.limits);
         let batch = the_batch(&node.config, items, keep)?;
         let ids = named(&mut self.ids, &batch, now)?;
+        let kept = kept(&at, &node.config, &self.history, &self.limits, now);
         let class = class_of(&self.classes, &at, &node.config);
         let reply = Reply::Pubsub(Box::new(PubsubReply::Published {
             node: at.node.clone(),
@@ -91,7 +93,7 @@ impl Pubsub {
                     .say("each alarm is raised by itself"));
             };
             if let Some(known) = node.raise(&who.subject.jid, id) {
-                let again = raised_again(&at, node, known, &self.limits);
+                let again = raised_again(&at, node, known, kept);
                 let reply = Ok(reply);
                 return Ok(Decision::Change(Box::new(Change { reply, ..again })));
             }
@@ -116,7 +118,7 @@ impl Pubsub {
                 payload: new.payload,
                 class,
             });
-            let ops = storage(&at, node, &item, &owed_to, &self.limits);
+            let ops = storage(&at, node, &item, &owed_to, kept);
             published.ops.extend(ops);
             if class == Class::Alarm {
                 published.urgency = Urgency::Synced;
@@ -188,8 +190,8 @@ fn named(ids: &mut Ids, batch: &[NewItem], now: Now) -> Result<Vec<ItemId>, Refu
 
 /// S11: the same raise again. What the first one stored is stored once more under the same keys, so that this answer waits
 /// for a commit that holds it; nobody hears of it twice.
-fn raised_again(at: &NodeAddress, node: &mut Node, raise: Raise, limits: &Limits) -> Change {
-    let mut again = change(storage(at, node, &raise.item, &raise.owed_to, limits));
+fn raised_again(at: &NodeAddress, node: &mut Node, raise: Raise, keep: Keep) -> Change {
+    let mut again = change(storage(at, node, &raise.item, &raise.owed_to, keep));
     again.urgency = Urgency::Synced;
     if node.config.persist_items {
         // The store makes it the newest, as it does any item that comes again.
@@ -208,11 +210,7 @@ pub(super) fn told(
     if !node.config.deliver_notifications {
         return None;
     }
-    // S12: an alarm's notification is of type `normal`, so that it is kept for who is away.
-    let kind = match item.class {
-        Class::Alarm => MessageKind::Normal,
-        Class::State | Class::Event => node.config.notification_type,
-    };
+    let kind = kind_of(item, node.config.notification_type);
     let published = NodeChange::Published {
         item: Arc::clone(item),
         payload: node.config.deliver_payloads,
@@ -221,8 +219,16 @@ pub(super) fn told(
     Some(notice(at, kind, published, to))
 }
 
+/// S12: an alarm's notification is of type `normal`, so that it is kept for who is away.
+pub(super) fn kind_of(item: &Item, at_the_node: MessageKind) -> MessageKind {
+    match item.class {
+        Class::Alarm => MessageKind::Normal,
+        Class::State | Class::Event => at_the_node,
+    }
+}
+
 /// §13.17: whom a reply to an item of the node is for.
-fn reply_to(node: &Node) -> Option<ReplyTo> {
+pub(super) fn reply_to(node: &Node) -> Option<ReplyTo> {
     match node.config.itemreply? {
         ItemReply::Publisher => Some(ReplyTo::Publisher),
         ItemReply::Owner => {
@@ -321,7 +327,7 @@ fn storage(
     node: &Node,
     item: &Arc<Item>,
     accounts: &[BareJid],
-    limits: &Limits,
+    keep: Keep,
 ) -> Vec<StoreOp> {
     let mut ops = Vec::new();
     if node.config.persist_items {
@@ -330,7 +336,7 @@ fn storage(
             item: Arc::clone(item),
             // S4: an XMPP publish to a persistent node sets the flag.
             retained: true,
-            keep: node.keep(limits),
+            keep,
         });
     }
     if item.class == Class::Alarm {

@@ -7,10 +7,11 @@ use crate::{
     address::{BareJid, Jid},
     command::{PageRequest, PubsubReply, Reply},
     effect::{StoreAnswer, StoreQuery},
-    item::{Affiliation, Item, ItemReply, NodeConfig, NodeSubscription, PersonalNode},
+    item::{Affiliation, Item, ItemReply, NodeConfig, NodeSubscription, Order, PersonalNode},
     node::{ItemId, NodeId},
     refusal::{Detail, Reason, Refusal},
     service::{Decision, Directory},
+    time::Now,
 };
 
 use super::{
@@ -27,17 +28,31 @@ const OWNERS_SHOWN_MAX: usize = 100;
 /// Most names of one answer to disco.
 const NAMES_PER_REPLY_MAX: u32 = 1_000;
 
+/// Which items are asked for.
+pub(super) struct ItemsWanted {
+    pub(super) ids: Vec<ItemId>,
+    pub(super) max: Option<u32>,
+    pub(super) subid: Option<Box<str>>,
+    pub(super) page: Option<PageRequest>,
+    pub(super) order: Order,
+}
+
 impl Pubsub {
     pub(super) fn items(
         &self,
         who: &Asker,
         id: NodeId,
-        ids: Vec<ItemId>,
-        max: Option<u32>,
-        subid: Option<Box<str>>,
-        page: Option<PageRequest>,
+        wanted: ItemsWanted,
         directory: &dyn Directory,
+        now: Now,
     ) -> Result<Decision, Refusal> {
+        let ItemsWanted {
+            ids,
+            max,
+            subid,
+            page,
+            order,
+        } = wanted;
         let rights = Rights::new(&self.rules, who);
         rights.not_denied(Action::Subscribe, &id)?;
         // §6.5.9.11
@@ -62,17 +77,22 @@ impl Pubsub {
             }
         }
         let publisher = node.config.itemreply == Some(ItemReply::Publisher);
+        let keep = self.kept(&at, node, now);
         if !ids.is_empty() {
             if ids.len() > ITEMS_PER_REPLY_MAX as usize {
                 return Err(Refusal::new(Reason::NotAcceptable).say("too many items at once"));
             }
             return Ok(Decision::Read {
-                query: StoreQuery::ItemsById { at, ids },
+                query: StoreQuery::ItemsById {
+                    at,
+                    ids,
+                    since: keep.unexpired,
+                },
                 then: Box::new(move |answer| match answer {
                     // §6.5.8: those that are there, if any; that one is not is none of the errors of §6.5.9.
                     StoreAnswer::Items { items, .. } => Ok(reply(PubsubReply::Items {
                         node: id,
-                        items: clip(items, End::Newest),
+                        items: clip(items, End::Last),
                         page: None,
                         publisher,
                     })),
@@ -80,14 +100,15 @@ impl Pubsub {
                 }),
             });
         }
-        let wanted = max.unwrap_or(u32::MAX).min(node.keep(&self.limits));
+        let wanted = max.unwrap_or(u32::MAX).min(keep.shown);
         let page = page.map(|page| PageRequest {
             max: Some(page.max.unwrap_or(u32::MAX).min(ITEMS_PER_REPLY_MAX)),
             ..page
         });
         let cut = match &page {
-            Some(page) if page.before.is_none() => End::Newest,
-            _ => End::Oldest,
+            Some(page) if page.before.is_none() => End::Last,
+            None if order.descending => End::Last,
+            _ => End::First,
         };
         let paged = page.is_some();
         Ok(Decision::Read {
@@ -95,6 +116,8 @@ impl Pubsub {
                 at,
                 max: wanted.min(ITEMS_PER_REPLY_MAX),
                 page,
+                order,
+                since: keep.unexpired,
                 with_payload: true,
             },
             then: Box::new(move |answer| match answer {
@@ -108,7 +131,7 @@ impl Pubsub {
                         let key =
                             |item: Option<&Arc<Item>>| item.map(|item| item.id.as_str().into());
                         let dropped = u32::try_from(before - items.len()).unwrap_or(u32::MAX);
-                        if cut == End::Oldest {
+                        if cut == End::First {
                             page.index = page.index.map(|index| index.saturating_add(dropped));
                         }
                         page.first = key(items.first());
@@ -261,6 +284,7 @@ impl Pubsub {
         node: Option<NodeId>,
         page: Option<PageRequest>,
         directory: &dyn Directory,
+        now: Now,
     ) -> Result<Decision, Refusal> {
         let paged = page.is_some();
         let page = page.unwrap_or_default();
@@ -290,11 +314,14 @@ impl Pubsub {
                 page: None,
             }));
         }
+        let since = self.kept(&at, node, now).unexpired;
         Ok(Decision::Read {
             query: StoreQuery::Items {
                 at,
                 max: NAMES_PER_REPLY_MAX,
                 page: paged.then_some(page),
+                order: Order::default(),
+                since,
                 with_payload: false,
             },
             then: Box::new(move |answer| match answer {
@@ -386,23 +413,23 @@ fn list_personal(
     }
 }
 
-fn reply(reply: PubsubReply) -> Reply {
+pub(super) fn reply(reply: PubsubReply) -> Reply {
     Reply::Pubsub(Box::new(reply))
 }
 
 /// The store answered another question: a fault of ours, not of whoever asks.
-fn unexpected(_: &StoreAnswer) -> Refusal {
+pub(super) fn unexpected(_: &StoreAnswer) -> Refusal {
     Reason::InternalServerError.into()
 }
 
 /// Which end of a list is cut off where it is too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
-    Oldest,
-    Newest,
+    First,
+    Last,
 }
 
-/// As many items, oldest first, as one answer may hold.
+/// As many items as one answer may hold.
 fn clip(mut items: Vec<Arc<Item>>, cut: End) -> Vec<Arc<Item>> {
     let weight = |item: &Arc<Item>| {
         item.payload
@@ -415,13 +442,13 @@ fn clip(mut items: Vec<Arc<Item>>, cut: End) -> Vec<Arc<Item>> {
         bytes <= REPLY_BYTES_MAX
     };
     let kept = match cut {
-        End::Newest => items.iter().take_while(|item| fits(item)).count(),
-        End::Oldest => items.iter().rev().take_while(|item| fits(item)).count(),
+        End::Last => items.iter().take_while(|item| fits(item)).count(),
+        End::First => items.iter().rev().take_while(|item| fits(item)).count(),
     };
     let kept = kept.max(1).min(items.len());
     match cut {
-        End::Newest => items.truncate(kept),
-        End::Oldest => drop(items.drain(..items.len() - kept)),
+        End::Last => items.truncate(kept),
+        End::First => drop(items.drain(..items.len() - kept)),
     }
     items
 }
@@ -446,8 +473,8 @@ mod clip_tests {
         let ids = |items: Vec<Arc<Item>>| -> Vec<String> {
             items.iter().map(|item| item.id.to_string()).collect()
         };
-        assert_eq!(ids(clip(items.clone(), End::Newest)), ["1"]);
-        assert_eq!(ids(clip(items, End::Oldest)), ["2", "3"]);
-        assert_eq!(ids(clip(vec![item("1", 900_000)], End::Oldest)), ["1"]);
+        assert_eq!(ids(clip(items.clone(), End::Last)), ["1"]);
+        assert_eq!(ids(clip(items, End::First)), ["2", "3"]);
+        assert_eq!(ids(clip(vec![item("1", 900_000)], End::First)), ["1"]);
     }
 }

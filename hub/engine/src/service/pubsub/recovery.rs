@@ -5,6 +5,7 @@ use crate::{
     address::{BareJid, FullJid, Jid},
     class::ClassRules,
     effect::StoreOp,
+    history::HistoryRules,
     item::{Affiliation, NodeSubscription},
     limits::Limits,
     node::{Filter, NodeAddress, NodeId},
@@ -186,12 +187,14 @@ impl Pubsub {
         &mut self,
         access: AccessRules,
         classes: ClassRules,
+        history: HistoryRules,
         limits: Limits,
         roles: &dyn Fn(&BareJid) -> Option<Subject>,
         directory: &mut dyn Directory,
     ) -> Vec<Change> {
         self.rules = access.into();
         self.classes = classes;
+        self.history = history;
         self.nodes.set_bytes_max(limits.node_cache);
         self.limits = limits;
         self.interest.invalidate();

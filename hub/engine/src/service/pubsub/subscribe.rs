@@ -3,6 +3,8 @@
 //! A name and options say where a subscription belongs, its [`Place`]: at the node, or at a filter over the tree. An address
 //! may have several at one place if they differ in their options (§6.1.6, docs/decisions/0008).
 
+use std::sync::Arc;
+
 use crate::{
     access::Action,
     address::Jid,
@@ -10,7 +12,7 @@ use crate::{
     effect::StoreOp,
     event::NodeChange,
     item::{
-        NodeSubscription, SubscriptionDepth, SubscriptionOptions, SubscriptionState,
+        Item, NodeSubscription, SubscriptionDepth, SubscriptionOptions, SubscriptionState,
         SubscriptionType,
     },
     node::{Filter, NodeAddress, NodeId},
@@ -22,6 +24,7 @@ use super::{
     Asker, Pubsub, UNDO_MAX, answer,
     audience::sole,
     change,
+    history::kept,
     node::Node,
     notice,
     options::{self, are_same, options_of, stored},
@@ -157,8 +160,11 @@ impl Pubsub {
         };
         made.notices
             .extend(to_owners(node, at, &subscription, directory));
+        let keep = kept(at, &node.config, &self.history, &self.limits, self.now);
+        let is_shown =
+            |item: &&Arc<Item>| keep.unexpired.is_none_or(|since| item.published >= since);
         let wants = options_of(&subscription).deliver && node.wants_last();
-        let last = node.last.item().filter(|_| wants);
+        let last = node.last.item().filter(|_| wants).filter(is_shown);
         let to = recipient(&subscription.jid, directory);
         if let (Some(item), Some(to)) = (last, to) {
             let to = [sole(&subscription, to)].into();

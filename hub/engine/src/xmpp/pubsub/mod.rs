@@ -15,6 +15,8 @@ mod request;
 #[cfg(test)]
 mod tests;
 
+use crate::xmpp::namespace as ns;
+
 pub use self::{
     approval::{GET_PENDING, is_approval, read_approval, write_pending_nodes},
     body::render_body,
@@ -24,6 +26,15 @@ pub use self::{
     reply::{affiliation_name, render_detail, render_reply, subscription_name},
     request::{parse_pubsub, wants_owner_reply},
 };
+
+/// What disco says of archives and of the order of items (XEP-0313 §7, XEP-0413 §6).
+pub const ARCHIVE_FEATURES: [&str; 5] = [
+    ns::MAM,
+    ns::MAM_EXTENDED,
+    ns::ORDER_BY,
+    "urn:xmpp:order-by:1@http://jabber.org/protocol/pubsub",
+    "urn:xmpp:order-by:1@urn:xmpp:mam:2",
+];
 
 /// The service's identity in disco (XEP-0060 §5.1).
 pub const IDENTITY: (&str, &str) = ("pubsub", "service");

@@ -7,7 +7,7 @@ use crate::{
     item::{Affiliation, Item, NodeSubscription, SubscriptionOptions, SubscriptionState},
     node::NodeId,
     refusal::Detail,
-    xmpp::{data_form::Purpose, namespace as ns, rsm::write_page, xml::Writer},
+    xmpp::{data_form::Purpose, mam, namespace as ns, rsm::write_page, xml::Writer},
 };
 
 use super::{
@@ -132,12 +132,14 @@ pub fn render_reply(reply: &PubsubReply, as_owner: bool, service: &str, out: &mu
         PubsubReply::NodeInfo { .. }
         | PubsubReply::Nodes { .. }
         | PubsubReply::ItemIds { .. }
-        | PubsubReply::Pending { .. } => {}
+        | PubsubReply::Pending { .. }
+        | PubsubReply::Archive { .. }
+        | PubsubReply::ArchiveEnds(_) => {}
     }
     w.close("pubsub");
 }
 
-/// §5.2 to §5.5: these answers are disco's.
+/// §5.2 to §5.5: these answers are disco's; and those of archives.
 fn write_disco(reply: &PubsubReply, service: &str, w: &mut Writer<'_>) -> bool {
     match reply {
         PubsubReply::NodeInfo {
@@ -155,7 +157,13 @@ fn write_disco(reply: &PubsubReply, service: &str, w: &mut Writer<'_>) -> bool {
             // S17: every named node is a leaf.
             w.open("identity").attr("category", "pubsub");
             w.attr("type", "leaf").close("identity");
-            w.open("feature").attr("var", ns::PUBSUB).close("feature");
+            let archive: &[_] = match config.persist_items {
+                true => &[ns::MAM, ns::MAM_EXTENDED],
+                false => &[],
+            };
+            for feature in [&[ns::PUBSUB], archive].concat() {
+                w.open("feature").attr("var", feature).close("feature");
+            }
             let about = About {
                 config,
                 creator,
@@ -167,6 +175,8 @@ fn write_disco(reply: &PubsubReply, service: &str, w: &mut Writer<'_>) -> bool {
             write_meta_data(&about, w);
             w.close("query");
         }
+        PubsubReply::Archive { page, .. } => mam::write_fin(page, w),
+        PubsubReply::ArchiveEnds(ends) => mam::write_meta_data(ends.as_ref(), w),
         PubsubReply::Nodes { list, page } => {
             w.open("query").attr("xmlns", ns::DISCO_ITEMS);
             for (node, title) in list {

@@ -10,7 +10,8 @@ use crate::{
     node::{ItemId, NodeId},
     refusal::{Detail, Reason, Refusal},
     xmpp::{
-        data_form::Submitted, namespace as ns, payload::read_payload, rsm::read_page, xml::Element,
+        data_form::Submitted, namespace as ns, order::read_order, payload::read_payload,
+        rsm::read_page, xml::Element,
     },
 };
 
@@ -229,6 +230,8 @@ fn items(pubsub: Element<'_>, what: Element<'_>) -> Result<PubsubAction, Refusal
         max: max.transpose().map_err(|_| bad())?,
         subid: subid(what),
         page: read_page(pubsub)?,
+        // XEP-0413 §4.1.
+        order: read_order(pubsub)?.unwrap_or_default(),
     })
 }
 

@@ -117,6 +117,9 @@ pub(in crate::xmpp) fn write_answer(
     {
         return service::write_partly_refused(reply, asked, id, from, asker, out);
     }
+    if let Reply::Pubsub(reply) = reply {
+        service::write_entries(reply, from, asker, around, out);
+    }
     let mut w = Writer::new(out);
     open_result(&mut w, id, from, to);
     match (asked, reply) {

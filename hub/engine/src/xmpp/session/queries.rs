@@ -10,7 +10,7 @@ use crate::{
     refusal::{Reason, Refusal},
     time::Now,
     xmpp::{
-        blocking, caps, carbons, disco, last, namespace as ns,
+        blocking, caps, carbons, disco, last, mam, namespace as ns,
         output::Output,
         private, register, roster, rsm,
         stanza::{Stanza, open_result},
@@ -296,6 +296,9 @@ impl Bound {
                         service::write_canceled(&execution, w);
                     }),
                 }
+            }
+            (ns::MAM, "query") if request.kind == IqKind::Get => {
+                self.result(&request, out, mam::write_form);
             }
             _ => {
                 let (asked, pubsub) = service::read(request.child, request.kind, None)?;

@@ -11,11 +11,11 @@ use crate::{
     mailbox::SubscriptionTag,
     message::IqKind,
     node::NodeId,
-    refusal::{CommandFault, Reason, Refusal},
+    refusal::{CommandFault, Detail, Reason, Refusal},
     time::{Now, Timestamp},
     xmpp::{
         command::{self, Action, Status},
-        disco,
+        disco, mam,
         message::{write_delay, write_kind},
         namespace as ns, pubsub, rsm, stanza_error,
         xml::{Element, Writer, escape_attr_into},
@@ -36,6 +36,9 @@ pub(in crate::xmpp) fn write_info(w: &mut Writer<'_>) {
         ns::PING,
         ns::VERSION,
     ] {
+        disco::write_feature(feature, w);
+    }
+    for feature in pubsub::ARCHIVE_FEATURES {
         disco::write_feature(feature, w);
     }
     for feature in pubsub::features_at(pubsub::Place::Service) {
@@ -64,6 +67,7 @@ pub(in crate::xmpp) fn read(
             node: node(child)?,
             page: rsm::read_page(child)?,
         },
+        (ns::MAM, _) => archive(child, kind)?,
         // RFC 6120 §8.4.
         _ => return Err(Reason::ServiceUnavailable.into()),
     };
@@ -182,6 +186,19 @@ pub(super) fn write_partly_refused(
     w.close("iq");
 }
 
+/// XEP-0442 §2: the archive of a node, which must be named.
+fn archive(child: Element<'_>, kind: IqKind) -> Result<PubsubAction, Refusal> {
+    let asked = mam::read(child, kind)?;
+    let node =
+        node(child)?.ok_or(Refusal::new(Reason::BadRequest).because(Detail::NodeidRequired))?;
+    match asked {
+        mam::Asked::Query(request) => Ok(PubsubAction::Archive { node, request }),
+        mam::Asked::MetaData => Ok(PubsubAction::ArchiveEnds { node }),
+        // Answered without the service: it is the same for all.
+        mam::Asked::Form => Err(Reason::BadRequest.into()),
+    }
+}
+
 /// A node that no name can belong to does not exist.
 fn node(query: Element<'_>) -> Result<Option<NodeId>, Refusal> {
     query
@@ -200,6 +217,40 @@ pub(in crate::xmpp) fn write_reply(
 ) {
     let as_owner = asked == Asked::PubsubOwner;
     pubsub::render_reply(reply, as_owner, from.unwrap_or_default(), out);
+}
+
+/// Writes the entries that come before the answer, each as a message of its own (XEP-0442 §2).
+pub(super) fn write_entries(
+    reply: &PubsubReply,
+    from: Option<&str>,
+    to: &str,
+    around: &Surroundings,
+    out: &mut Vec<u8>,
+) {
+    let PubsubReply::Archive {
+        reference, entries, ..
+    } = reply
+    else {
+        return;
+    };
+    let envelope = mam::Envelope {
+        to,
+        from,
+        reference: reference.as_deref(),
+    };
+    for entry in entries {
+        let mut w = Writer::new(out);
+        mam::write_result(&envelope, &entry.id, entry.published, &mut w, |w| {
+            let Some(event) = &entry.event else { return };
+            let from = event.at.host.as_ref().unwrap_or(&around.shared.service);
+            w.open("message").attr("xmlns", ns::CLIENT);
+            w.attr("from", from.as_str());
+            write_kind(event.kind, w);
+            w.raw(&pubsub::render_event(event));
+            pubsub::write_reply_to(event, w);
+            w.close("message");
+        });
+    }
 }
 
 /// Writes a notification: what all subscribers share comes from the event, only `to`, headers and delay are theirs (S23).

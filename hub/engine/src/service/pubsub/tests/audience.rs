@@ -18,6 +18,7 @@ fn open_world() -> World {
     world.pubsub.set_rules(
         AccessRules::new(vec![everything]),
         ClassRules::default(),
+        crate::history::HistoryRules::default(),
         Limits::default(),
         &|_| None,
         &mut world.directory,

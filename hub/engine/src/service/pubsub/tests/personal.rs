@@ -27,6 +27,7 @@ fn items(name: &str) -> PubsubAction {
         max: None,
         subid: None,
         page: None,
+        order: crate::item::Order::default(),
     }
 }
 

@@ -207,6 +207,7 @@ mod s13_rights {
         let changes = world.pubsub.set_rules(
             AccessRules::new(vec![deny.unwrap()]),
             ClassRules::default(),
+            crate::history::HistoryRules::default(),
             Limits::default(),
             &|jid: &BareJid| Some(device(jid.local().unwrap()).subject),
             &mut world.directory,

@@ -44,6 +44,7 @@ fn read(world: &mut World, who: &str) -> Result<Reply, Refusal> {
         max: None,
         subid: None,
         page: None,
+        order: crate::item::Order::default(),
     };
     world.ask(&device(who), items)
 }

@@ -356,6 +356,7 @@ mod s6_1_6_several {
             max: None,
             subid,
             page: None,
+            order: crate::item::Order::default(),
         };
         refused(
             world.ask(&dev7, items(None)),

@@ -26,6 +26,7 @@ fn items(name: &str, ids: &[&str], max: Option<u32>) -> PubsubAction {
         max,
         subid: None,
         page: None,
+        order: crate::item::Order::default(),
     }
 }
 
@@ -290,6 +291,7 @@ mod s6_5_items {
             max: None,
             subid: Some("no".into()),
             page: None,
+            order: crate::item::Order::default(),
         };
         refused(
             world.ask(&owner, action),

@@ -52,6 +52,7 @@ fn items() -> PubsubAction {
         max: None,
         subid: None,
         page: None,
+        order: crate::item::Order::default(),
     }
 }
 

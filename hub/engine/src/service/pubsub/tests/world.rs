@@ -138,6 +138,7 @@ impl World {
             service: BareJid::parse("pubsub.localhost").unwrap(),
             access: rules(),
             classes,
+            history: crate::history::HistoryRules::default(),
             limits,
             id_secret: [7; 32],
         };
@@ -435,7 +436,7 @@ impl Store {
                 let (_, items) = self.nodes.get_mut(&at).unwrap();
                 items.retain(|old| old.id != item.id);
                 items.push(item);
-                items.drain(..items.len().saturating_sub(keep as usize));
+                items.drain(..items.len().saturating_sub(keep.shown as usize));
             }
             StoreOp::RemoveItems { at, ids } => {
                 let (_, items) = self.nodes.get_mut(&at).unwrap();
@@ -445,7 +446,7 @@ impl Store {
             }
             StoreOp::TrimItems { at, keep } => {
                 let (_, items) = self.nodes.get_mut(&at).unwrap();
-                items.drain(..items.len().saturating_sub(keep as usize));
+                items.drain(..items.len().saturating_sub(keep.shown as usize));
             }
             StoreOp::PutOwed { account, item, .. } => {
                 self.owed
@@ -460,7 +461,7 @@ impl Store {
 
     fn answer(&self, query: StoreQuery) -> StoreAnswer {
         match query {
-            StoreQuery::ItemsById { at, ids } => {
+            StoreQuery::ItemsById { at, ids, .. } => {
                 let (_, items) = &self.nodes[&at];
                 let items = ids
                     .iter()
