@@ -223,3 +223,29 @@ fn s8_2_what_is_published_while_the_node_is_reconfigured_goes_by_the_order_of_th
     world.settle();
     assert_eq!(world.hear(device), ["answer", "Forbidden"]);
 }
+
+#[test]
+fn s13_6_a_presence_based_node_is_heard_by_who_is_available() {
+    for (only, heard) in [("0", 1), ("1", 0)] {
+        let mut world = World::with(open_home());
+        let owner = world.online("owner", "x", 0);
+        let hearer = world.online("hearer", "y", 0);
+        world
+            .request(owner, create(&[("presence_based_delivery", only)]))
+            .unwrap();
+        world
+            .request(hearer, subscribe("hearer@localhost/y"))
+            .unwrap();
+        world.request(owner, publish("1")).unwrap();
+        world.hush(&[owner, hearer]);
+        world.ask(hearer, Command::Announce(unavailable(None)));
+        world.hush(&[hearer]);
+        // The session is there, and says that it is not.
+        world.request(owner, publish("2")).unwrap();
+        assert_eq!(world.hear(hearer).len(), heard, "{only}");
+        world.announce(hearer, 0);
+        world.hush(&[hearer]);
+        world.request(owner, publish("3")).unwrap();
+        assert_eq!(world.hear(hearer).len(), 1);
+    }
+}

@@ -291,14 +291,14 @@ impl Node {
         for one in self.subscriptions() {
             if hears(one, about, interest) {
                 let by = heard.entry(&one.jid).or_default();
-                by.push(Heard::of(one, None));
+                by.push(self.hearing(one, None));
             }
         }
         interest.matching(name.as_str(), &mut |interested| {
             for one in interested.subscriptions.iter() {
                 if hears(one, about, interest) && self.is_open_to(&one.jid.bare()) {
                     let by = heard.entry(&one.jid).or_default();
-                    by.push(Heard::of(one, Some(interested)));
+                    by.push(self.hearing(one, Some(interested)));
                 }
             }
         });
@@ -310,17 +310,29 @@ impl Node {
         let own = self
             .subscriptions_of(jid)
             .filter(|one| hears(one, About::Items, interest));
-        let mut heard: By<'a> = own.map(|one| Heard::of(one, None)).collect();
+        let mut heard: By<'a> = own.map(|one| self.hearing(one, None)).collect();
         if self.is_open_to(&jid.bare()) {
             interest.matching(name.as_str(), &mut |interested| {
                 let theirs = interested
                     .subscriptions
                     .of(jid)
                     .filter(|one| hears(one, About::Items, interest));
-                heard.extend(theirs.map(|one| Heard::of(one, Some(interested))));
+                heard.extend(theirs.map(|one| self.hearing(one, Some(interested))));
             });
         }
         heard
+    }
+
+    /// One subscription as it hears of this node.
+    fn hearing<'a>(
+        &self,
+        one: &'a NodeSubscription,
+        through: Option<&'a Interested>,
+    ) -> Heard<'a> {
+        Heard {
+            available_only: self.config.presence_based_delivery,
+            ..Heard::of(one, through)
+        }
     }
 
     /// S15: a filter never reaches a node whose access model is not open, or that takes no subscriptions, unless the account is
@@ -362,6 +374,8 @@ struct Heard<'a> {
     subid: &'a str,
     options: Option<&'a SubscriptionOptions>,
     through: Option<&'a Interested>,
+    /// XEP-0060 §13.6: the node is heard by who is available, and by nobody else.
+    available_only: bool,
 }
 
 impl<'a> Heard<'a> {
@@ -370,6 +384,7 @@ impl<'a> Heard<'a> {
             subid: &subscription.subid,
             options: subscription.options.as_deref(),
             through,
+            available_only: false,
         }
     }
 
@@ -387,7 +402,12 @@ impl<'a> Heard<'a> {
 
     fn shows(&self) -> Shows {
         let shows = self.options.and_then(|options| options.shows);
-        shows.unwrap_or(Shows::ANY)
+        let any = if self.available_only {
+            Shows::ALL
+        } else {
+            Shows::ANY
+        };
+        shows.unwrap_or(any)
     }
 }
 

@@ -125,7 +125,7 @@ pub const FEATURES: &[Feature] = &[
     yes!("#multi-subscribe", Optional, "§6.1.6", Everywhere, "other_options_are_another_subscription_and_one_message_names_both"),
     yes!("#outcast-affiliation", Recommended, "§4.1", Everywhere, "an_outcast_loses_its_subscription_and_gets_no_other"),
     yes!("#persistent-items", Recommended, "§7.1", Everywhere, "the_item_is_kept_and_the_subscriber_hears_its_payload"),
-    no!("#presence-notifications", Optional, "§13.6", "not yet"),
+    yes!("#presence-notifications", Optional, "§13.6", Everywhere, "s13_6_a_presence_based_node_is_heard_by_who_is_available"),
     no!("#presence-subscribe", Recommended, "§9.1", "not yet"),
     yes!("#publish", Recommended, "§7.1", Everywhere, "a_subscriber_hears_what_is_published_from_then_on"),
     yes!("#publish-options", Optional, "§7.1.5", Everywhere, "a_condition_that_the_node_meets_lets_the_item_in"),
