@@ -324,11 +324,7 @@ impl Node {
     }
 
     /// One subscription as it hears of this node.
-    fn hearing<'a>(
-        &self,
-        one: &'a NodeSubscription,
-        through: Option<&'a Interested>,
-    ) -> Heard<'a> {
+    fn hearing<'a>(&self, one: &'a NodeSubscription, through: Option<&'a Interested>) -> Heard<'a> {
         Heard {
             available_only: self.config.presence_based_delivery,
             ..Heard::of(one, through)
