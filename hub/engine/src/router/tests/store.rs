@@ -225,9 +225,9 @@ impl FakeStore {
                     .retain(|(number, _, _)| *number > up_to);
             }
             StoreOp::PutBlocked { account, jid } => {
-                if !self.blocked.contains(&(account.clone(), jid.clone())) {
-                    self.blocked.push((account, jid));
-                }
+                self.blocked
+                    .retain(|(own, other)| (own, other) != (&account, &jid));
+                self.blocked.push((account, jid));
             }
             StoreOp::RemoveBlocked { account, jid } => {
                 let is_meant = |other: &Jid| jid.as_ref().is_none_or(|jid| jid == other);
