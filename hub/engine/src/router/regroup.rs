@@ -52,8 +52,13 @@ impl Lookups {
                 let jids = names
                     .iter()
                     .filter_map(|name| BareJid::new(name, domain.as_str()).ok());
-                let later = jids.filter(|jid| self.after.as_ref().is_none_or(|after| jid > after));
-                StoreQuery::RolesOf(later.take(max as usize).collect())
+                // In the order of addresses, which is not that of the names before the `@`.
+                let mut later: Vec<_> = jids
+                    .filter(|jid| self.after.as_ref().is_none_or(|after| jid > after))
+                    .collect();
+                later.sort_unstable();
+                later.truncate(max as usize);
+                StoreQuery::RolesOf(later)
             }
         })
     }
@@ -135,6 +140,11 @@ impl Router {
                 shared.leave(here, jid);
             }
             let had = shared.roles.insert(jid, role);
+            let had = shared.roles.insert(jid, role);
+            if had != Some(role) {
+                // It may see other groups, and what is being shown to it begins anew.
+                self.cursors.see_other_groups();
+            }
             if let Some(here) = here {
                 shared.enter(here, jid);
             }

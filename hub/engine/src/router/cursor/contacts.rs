@@ -21,6 +21,27 @@ use crate::{
 /// Accounts that are looked at in one step, whether or not they are shown.
 const LOOKS_MAX: usize = 1_024;
 
+/// How much goes into a mailbox at a time: who has many resources fills it alone.
+struct Batch {
+    entries: usize,
+    bytes: usize,
+    bytes_max: usize,
+}
+
+impl Batch {
+    const fn new(bytes_max: usize) -> Self {
+        Self {
+            entries: 0,
+            bytes: 0,
+            bytes_max,
+        }
+    }
+
+    const fn is_full(&self) -> bool {
+        self.entries >= CURSOR_BATCH || self.bytes > self.bytes_max
+    }
+}
+
 impl Router {
     /// Shows the session the account's other resources, its contacts' presence, and the requests that wait.
     pub(in crate::router) fn start_contacts(&mut self, id: SessionId) {
@@ -57,9 +78,9 @@ impl Router {
         });
         let mut last = None;
         let mut due = Vec::new();
-        let (mut bytes, bytes_max) = (0, self.batch_bytes_max());
+        let mut batch = Batch::new(self.batch_bytes_max());
         for contact in &contacts[from..] {
-            if due.len() >= CURSOR_BATCH || bytes > bytes_max {
+            if batch.is_full() {
                 last = due.last().map(|(jid, _, _): &(BareJid, _, _)| jid.clone());
                 break;
             }
@@ -67,7 +88,8 @@ impl Router {
                 && (!self.directory.sessions(&contact.jid).is_empty()
                     || self.is_of_component(&contact.jid));
             if here || contact.pending_in.is_some() {
-                bytes += self.weight_of_presence(&contact.jid);
+                batch.entries += usize::from(contact.pending_in.is_some());
+                self.weigh_presence(&contact.jid, &mut batch);
                 due.push((contact.jid.clone(), here, contact.pending_in.clone()));
             }
         }
@@ -116,13 +138,13 @@ impl Router {
         };
         let (mut at, mut after) = (at, after);
         let mut due = Vec::new();
-        let (mut looked, mut bytes, bytes_max) = (0, 0, self.batch_bytes_max());
+        let (mut looked, mut batch) = (0, Batch::new(self.batch_bytes_max()));
         let more = 'groups: loop {
             let Some(&group) = viewer.seen().get(at) else {
                 break false;
             };
             for member in self.residency.shared.members(group, after) {
-                if due.len() >= CURSOR_BATCH || bytes > bytes_max || looked >= LOOKS_MAX {
+                if batch.is_full() || looked >= LOOKS_MAX {
                     break 'groups true;
                 }
                 looked += 1;
@@ -134,7 +156,7 @@ impl Router {
                 let look = role.and_then(|role| viewer.look(&jid, *role));
                 let first = look.is_some_and(|look| look.groups.first() == Some(&group));
                 if first && !self.sees_by_handshake(account, &jid) {
-                    bytes += self.weight_of_presence(&jid);
+                    self.weigh_presence(&jid, &mut batch);
                     due.push(jid);
                 }
             }
@@ -155,12 +177,12 @@ impl Router {
         self.go_on(cursor, id, Progress::Regroup);
     }
 
-    /// What the presence of an account weighs in a mailbox, in bytes.
-    fn weight_of_presence(&self, of: &BareJid) -> usize {
+    /// Adds the presence of an account to what the batch holds: an entry for each of its resources.
+    fn weigh_presence(&self, of: &BareJid, batch: &mut Batch) {
         let shown = self.directory.sessions(of).iter();
-        shown
-            .filter_map(|&id| self.directory.get(id)?.availability.current())
-            .map(|event| event.weight())
-            .sum()
+        for event in shown.filter_map(|&id| self.directory.get(id)?.availability.current()) {
+            batch.entries += 1;
+            batch.bytes += event.weight();
+        }
     }
 }

@@ -174,6 +174,44 @@ fn s10_ten_thousand_shared_contacts_are_shown_through_a_small_mailbox() {
 }
 
 #[test]
+fn s10_who_has_many_resources_does_not_overfill_a_mailbox() {
+    let mut settings = with(ward());
+    settings.limits.sessions_per_account = 16;
+    settings.budget = MailboxBudget::new(CURSOR_BATCH + 24, 1 << 20, 128 << 20);
+    let mut world = World::with(settings);
+    world.store.add_account(&bare("olga"), Role::Operator);
+    for n in 0..64 {
+        for m in 0..16 {
+            let device = world.connected(&format!("d{n}"), &format!("x{m}"));
+            world.announce(device, 0);
+            world.hush(&[device]);
+        }
+    }
+    let olga = world.connected("olga", "desk");
+    world.announce(olga, 0);
+    assert_eq!(world.hear(olga).len(), 1 + 64 * 16);
+    assert_eq!(world.router.budget.dropped(), 0);
+}
+
+#[test]
+fn a_large_roster_leaves_room_for_what_was_asked_along_with_it() {
+    let mut world = world_with(ward());
+    for n in 0..10_000 {
+        world.account(&format!("pendant-{n:05}"));
+    }
+    let olga = world.connected("olga", "desk");
+    for _ in 0..2 {
+        world.ask(olga, Command::GetRoster { version: None });
+    }
+    for _ in 0..20 {
+        world.ask(olga, Command::GetBlockList);
+    }
+    let heard = world.hear(olga);
+    assert_eq!(heard[..2], ["roster of 10001", "roster of 10001"]);
+    assert_eq!(heard.len(), 22, "nothing ends a session that asks for much");
+}
+
+#[test]
 fn rfc6121_s2_1_a_roster_has_own_and_shared_contacts() {
     let mut world = world_with(ward());
     for name in ["lamp", "door"] {

@@ -4,7 +4,7 @@ use super::{
     groups::{group, role, ward, with, world_with},
     *,
 };
-use crate::{limits::CURSOR_BATCH, roster_group::RosterGroup};
+use crate::{access::Who, limits::CURSOR_BATCH, roster_group::RosterGroup};
 
 impl World {
     /// A SIGHUP with other groups.
@@ -195,6 +195,28 @@ fn s10_a_reload_pushes_ten_thousand_contacts_through_a_small_mailbox() {
     let shown = heard.iter().filter(|heard| heard.ends_with("(delayed)"));
     assert_eq!(shown.count(), 1_000);
     assert!(!heard.iter().any(|heard| heard.starts_with("end")));
+}
+
+#[test]
+fn accounts_that_a_group_names_are_all_told_of_however_many_there_are() {
+    let mut world = world_with(Vec::new());
+    // In another order as names than as addresses: `a-1` comes before `a` where an `@` follows.
+    let names: Vec<_> = (0..100)
+        .flat_map(|n| [format!("d{n}"), format!("d{n}-1"), format!("d{n}.")])
+        .collect();
+    for name in &names {
+        world.account(name);
+    }
+    let olga = world.online("olga", "desk", 0);
+    world.hush(&[olga]);
+    let members: Vec<_> = names
+        .iter()
+        .map(|name| Who::Account((&**name).into()))
+        .collect();
+    world.regroup(vec![group("Some", &members, &[role(Role::Operator)])]);
+    let heard = world.hear(olga);
+    assert_eq!(heard.len(), 300);
+    assert_eq!(world.roster(olga, None).0.unwrap().len(), 300);
 }
 
 #[test]
