@@ -140,7 +140,6 @@ impl Router {
                 shared.leave(here, jid);
             }
             let had = shared.roles.insert(jid, role);
-            let had = shared.roles.insert(jid, role);
             if had != Some(role) {
                 // It may see other groups, and what is being shown to it begins anew.
                 self.cursors.see_other_groups();
