@@ -180,7 +180,7 @@ class TestPersonalNodes:
 
         def claim(one):
             claims.append(one.summon(pep.PEPClient).claim_pep_node(READING, notify=True))
-            claims[0].on_event_received.connect(heard.take)
+            claims[0].on_item_publish.connect(heard.take)
 
         one = await client(before=claim)
         await one.summon(pep.PEPClient).publish(READING, Reading.of("yet there is method in it"))
@@ -193,7 +193,7 @@ class TestPersonalNodes:
         library = one.summon(pep.PEPClient)
         await library.publish(READING, Reading.of("before"))
         claim = library.claim_pep_node(READING, notify=True)
-        claim.on_event_received.connect(heard.take)
+        claim.on_item_publish.connect(heard.take)
         # The new capabilities travel with the presence.
         await one.summon(aioxmpp.PresenceServer).resend_presence()
         assert (await heard.next())[2].registered_payload.text == "before"
@@ -206,7 +206,7 @@ class TestPersonalNodes:
         def claims_for(ears):
             def claim(one):
                 claims.append(one.summon(pep.PEPClient).claim_pep_node(READING, notify=True))
-                claims[-1].on_event_received.connect(ears.take)
+                claims[-1].on_item_publish.connect(ears.take)
 
             return claim
 

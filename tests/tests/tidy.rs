@@ -12,6 +12,7 @@ const NOUNS: &[&str] = &[
     "address",
     "archive",
     "block_list",
+    "capabilities",
     "class",
     "component",
     "credentials",
