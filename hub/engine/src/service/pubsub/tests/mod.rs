@@ -3,6 +3,7 @@
 mod alarms;
 mod audience;
 mod batches;
+mod latest;
 mod leavers;
 mod personal;
 mod rules;
