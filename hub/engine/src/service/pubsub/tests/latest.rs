@@ -74,8 +74,7 @@ fn a_subscriber_always_sees_the_latest_item_and_each_item_once() {
                     configure(&mut world, "max_items", &many).unwrap();
                 }
                 8 => {
-                    full = ["discard-oldest", "retract-oldest", "reject"]
-                        [chance.below(3) as usize];
+                    full = ["discard-oldest", "retract-oldest", "reject"][chance.below(3) as usize];
                     configure(&mut world, "publish_node_full", full).unwrap();
                 }
                 9 => {
@@ -96,9 +95,7 @@ fn a_subscriber_always_sees_the_latest_item_and_each_item_once() {
                         world.ask(&device("sub"), leave).unwrap();
                         subscribed = false;
                     } else {
-                        world
-                            .subscribe(&device("sub"), NODE, jid.as_str())
-                            .unwrap();
+                        world.subscribe(&device("sub"), NODE, jid.as_str()).unwrap();
                         subscribed = true;
                         expected.extend(before.last().map(|id| format!("item {id}")));
                         latest = !before.is_empty();
