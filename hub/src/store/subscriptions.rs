@@ -8,7 +8,7 @@ use leveret_engine::{
 };
 use rusqlite::{Connection, Row, params};
 
-use super::{encode::Code as _, fault::Fault, nodes};
+use super::{LIST_ENTRIES_MAX, encode::Code as _, fault::Fault, nodes};
 
 /// Where, and which.
 type Placed = (NodeAddress, NodeSubscription);
@@ -35,6 +35,7 @@ pub(super) fn pending(
          WHERE jid = ?1 AND affiliation = ?2 LIMIT ?3",
     )?;
     let owns = Affiliation::Owner.code();
+    let max = max.min(LIST_ENTRIES_MAX);
     let list = super::collect(
         &mut statement.query(params![owner.as_str(), owns, max])?,
         placed,
@@ -59,6 +60,7 @@ pub(super) fn asked(conn: &Connection) -> Result<Vec<BareJid>, Fault> {
 
 /// Those whose lease ends up to a time, those first that end first.
 pub(super) fn ended(conn: &Connection, before: Timestamp, max: u32) -> Result<Vec<Placed>, Fault> {
+    let max = max.min(LIST_ENTRIES_MAX);
     let mut statement = conn.prepare_cached(
         "SELECT host, name, subid, account, resource, state, options, expires
          FROM subscription CROSS JOIN node ON node.id = subscription.node WHERE expires <= ?1

@@ -8,6 +8,7 @@ mod model_items;
 mod ops;
 mod plans;
 mod random;
+mod subscriptions;
 mod threads;
 
 use std::sync::Arc;
