@@ -31,7 +31,6 @@ fn publish(name: &str, id: u32) -> Command {
         items: vec![NewItem {
             id: Some(ItemId::parse(&id.to_string()).unwrap()),
             payload: Some(payload),
-            ..NewItem::default()
         }],
         options: None,
     })

@@ -423,6 +423,9 @@ pub(super) fn sole(subscription: &NodeSubscription, to: Recipient) -> Delivery {
     }
 }
 
+/// In which shows an address hears by which of its subscriptions.
+type Part<'a> = (Shows, SmallVec<[&'a Heard<'a>; 2]>);
+
 /// The deliveries of one address.
 fn divide(group: &[Heard<'_>], to: Recipient, tags: &mut Tags, out: &mut impl Extend<Delivery>) {
     if let [one] = group {
@@ -435,14 +438,13 @@ fn divide(group: &[Heard<'_>], to: Recipient, tags: &mut Tags, out: &mut impl Ex
     digests.sort_unstable();
     digests.dedup();
     for digest in digests {
-        // By which subscriptions is heard in which shows.
-        let mut parts: SmallVec<[(Shows, SmallVec<[&Heard<'_>; 2]>); 2]> = SmallVec::new();
+        let mut parts: SmallVec<[Part<'_>; 2]> = SmallVec::new();
         for show in Shows::each() {
             let by: SmallVec<[&Heard<'_>; 2]> = group
                 .iter()
                 .filter(|one| one.digest() == digest && one.shows().covers(show))
                 .collect();
-            let same = |part: &&mut (Shows, SmallVec<[&Heard<'_>; 2]>)| {
+            let same = |part: &&mut Part<'_>| {
                 let subids = part.1.iter().map(|one| one.subid);
                 subids.eq(by.iter().map(|one| one.subid))
             };

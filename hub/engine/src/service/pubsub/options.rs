@@ -187,7 +187,7 @@ fn shows(value: Value<'_>) -> Result<Option<Shows>, Refusal> {
     if value.field.values.iter().all(|value| value.is_empty()) {
         return Ok(None);
     }
-    let show = |text: &Box<str>| match &**text {
+    let show = |text: &str| match text {
         "online" => Ok(Show::Online),
         "away" => Ok(Show::Away),
         "chat" => Ok(Show::Chat),
@@ -195,7 +195,7 @@ fn shows(value: Value<'_>) -> Result<Option<Shows>, Refusal> {
         "xa" => Ok(Show::Xa),
         _ => Err(value.wrong()),
     };
-    let shows: Result<Shows, Refusal> = value.field.values.iter().map(show).collect();
+    let shows: Result<Shows, Refusal> = value.field.values.iter().map(|text| show(text)).collect();
     shows.map(Some)
 }
 
