@@ -183,3 +183,193 @@ pub fn write_meta_data(ends: Option<&(ArchiveEnd, ArchiveEnd)>, w: &mut Writer<'
     }
     w.close("metadata");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::xmpp::xml::{Scope, Tree};
+
+    fn read_as(kind: IqKind, child: &str) -> Result<Asked, Refusal> {
+        let (mut tree, scope) = (Tree::new(), Scope::client());
+        read(tree.parse(child.as_bytes(), &scope).unwrap(), kind)
+    }
+
+    fn request(content: &str) -> Result<ArchiveRequest, Refusal> {
+        let query =
+            format!("<query xmlns='urn:xmpp:mam:2' node='a' queryid='f27'>{content}</query>");
+        match read_as(IqKind::Set, &query)? {
+            Asked::Query(request) => Ok(*request),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn form(fields: &[(&str, &[&str])]) -> String {
+        let mut form = String::from(
+            "<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>urn:xmpp:mam:2</value></field>",
+        );
+        for (var, values) in fields {
+            let values = values.iter().map(|value| format!("<value>{value}</value>"));
+            let values: String = values.collect();
+            form.push_str(&format!("<field var='{var}'>{values}</field>"));
+        }
+        form + "</x>"
+    }
+
+    fn filtered(var: &str, value: &str) -> Result<ArchiveFilter, Reason> {
+        let read = request(&form(&[(var, &[value])]));
+        read.map(|request| request.filter)
+            .map_err(|refusal| refusal.reason)
+    }
+
+    fn written(write: impl FnOnce(&mut Writer<'_>)) -> String {
+        let mut out = Vec::new();
+        write(&mut Writer::new(&mut out));
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn s4_1_a_query_without_a_form_asks_for_all() {
+        let request = request("").unwrap();
+        assert_eq!(request.reference.as_deref(), Some("f27"));
+        assert_eq!(request.filter, ArchiveFilter::default());
+        assert!(!request.descending && !request.flipped);
+    }
+
+    #[test]
+    fn s4_1_each_field_of_the_form_is_read() {
+        let request = request(&form(&[
+            ("start", &["2026-11-22T21:28:51Z"]),
+            ("end", &["2026-11-22T21:28:52.5Z"]),
+            ("with", &["dev7@localhost"]),
+            ("after-id", &["1-a"]),
+            ("before-id", &["9-z"]),
+            ("ids", &["3-c", "4-d"]),
+        ]))
+        .unwrap();
+        let filter = request.filter;
+        assert_eq!(filter.start, Timestamp::parse("2026-11-22T21:28:51Z"));
+        // Until the end of the millisecond that is shown.
+        assert_eq!(filter.end, Timestamp::parse("2026-11-22T21:28:52.500999Z"));
+        assert_eq!(filter.publisher.unwrap().as_str(), "dev7@localhost");
+        assert_eq!(
+            (filter.after.as_deref(), filter.before.as_deref()),
+            (Some("1-a"), Some("9-z"))
+        );
+        assert_eq!(filter.ids, ["3-c".into(), "4-d".into()]);
+    }
+
+    #[test]
+    fn s4_1_5_a_field_that_is_not_known_is_not_implemented() {
+        let known = filtered("{http://example.com/}free-text-search", "x");
+        assert_eq!(known, Err(Reason::FeatureNotImplemented));
+        assert_eq!(
+            filtered("include-groupchat", "true"),
+            Err(Reason::FeatureNotImplemented)
+        );
+    }
+
+    #[test]
+    fn s4_1_a_form_that_makes_no_sense_is_refused() {
+        assert_eq!(filtered("start", "yesterday"), Err(Reason::BadRequest));
+        assert_eq!(filtered("with", "@"), Err(Reason::JidMalformed));
+        let twice = request(&form(&[(
+            "start",
+            &["2026-11-22T21:28:51Z", "2026-11-22T21:28:51Z"],
+        )]));
+        assert_eq!(twice.unwrap_err().reason, Reason::BadRequest);
+        let other = "<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>urn:x</value></field></x>";
+        assert_eq!(request(other).unwrap_err().reason, Reason::BadRequest);
+        let untyped = "<x xmlns='jabber:x:data' type='submit'/>";
+        assert_eq!(request(untyped).unwrap_err().reason, Reason::BadRequest);
+        let max = "<set xmlns='http://jabber.org/protocol/rsm'><max>many</max></set>";
+        assert_eq!(request(max).unwrap_err().reason, Reason::BadRequest);
+    }
+
+    #[test]
+    fn s4_3_pages_are_flipped_and_xep_0413_turns_the_order_of_all() {
+        assert!(request("<flip-page/>").unwrap().flipped);
+        let order = "<order xmlns='urn:xmpp:order-by:1' by='creation' desc='true'/>";
+        assert!(request(order).unwrap().descending);
+    }
+
+    #[test]
+    fn s4_1_5_and_s5_the_form_and_the_meta_data_are_asked_for() {
+        let form = read_as(IqKind::Get, "<query xmlns='urn:xmpp:mam:2' node='a'/>");
+        assert_eq!(form.unwrap(), Asked::Form);
+        let data = read_as(IqKind::Get, "<metadata xmlns='urn:xmpp:mam:2' node='a'/>");
+        assert_eq!(data.unwrap(), Asked::MetaData);
+        let set = read_as(IqKind::Set, "<metadata xmlns='urn:xmpp:mam:2' node='a'/>");
+        assert_eq!(set.unwrap_err().reason, Reason::BadRequest);
+    }
+
+    #[test]
+    fn s4_1_5_no_field_is_required_and_the_list_of_ids_is_open() {
+        let form = written(write_form);
+        for var in ["with", "start", "end", "before-id", "after-id", "ids"] {
+            assert!(form.contains(&format!("var='{var}'")), "{form}");
+        }
+        assert!(
+            !form.contains("required") && form.contains("<open/></validate>"),
+            "{form}"
+        );
+    }
+
+    #[test]
+    fn s4_2_a_result_carries_the_id_the_reference_and_the_time() {
+        let envelope = Envelope {
+            to: "a@localhost/x",
+            from: Some("pubsub.localhost"),
+            reference: Some("f27"),
+        };
+        let result = written(|w| {
+            write_result(&envelope, "1-a", Timestamp::from_micros(0), w, |w| {
+                w.open("message").close("message");
+            });
+        });
+        assert_eq!(
+            result,
+            "<message to='a@localhost/x' from='pubsub.localhost'><result xmlns='urn:xmpp:mam:2' queryid='f27' id='1-a'>\
+             <forwarded xmlns='urn:xmpp:forward:0'><delay xmlns='urn:xmpp:delay' stamp='1970-01-01T00:00:00.000Z'/>\
+             <message/></forwarded></result></message>"
+        );
+    }
+
+    #[test]
+    fn s4_3_2_the_end_of_a_page_says_whether_there_is_more() {
+        let page = ArchivePage {
+            first: Some("1-a".into()),
+            last: Some("2-b".into()),
+            index: Some(0),
+            count: None,
+            complete: false,
+        };
+        assert_eq!(
+            written(|w| write_fin(&page, w)),
+            "<fin xmlns='urn:xmpp:mam:2' complete='false' stable='true'><set xmlns='http://jabber.org/protocol/rsm'>\
+             <first index='0'>1-a</first><last>2-b</last></set></fin>"
+        );
+        let empty = ArchivePage {
+            complete: true,
+            ..ArchivePage::default()
+        };
+        assert!(written(|w| write_fin(&empty, w)).contains("complete='true'"));
+    }
+
+    #[test]
+    fn s5_an_empty_archive_has_no_ends() {
+        assert_eq!(
+            written(|w| write_meta_data(None, w)),
+            "<metadata xmlns='urn:xmpp:mam:2'/>"
+        );
+        let end = |id: &str| ArchiveEnd {
+            id: id.into(),
+            published: Timestamp::from_micros(0),
+        };
+        let both = (end("1-a"), end("2-b"));
+        assert_eq!(
+            written(|w| write_meta_data(Some(&both), w)),
+            "<metadata xmlns='urn:xmpp:mam:2'><start id='1-a' timestamp='1970-01-01T00:00:00.000Z'/>\
+             <end id='2-b' timestamp='1970-01-01T00:00:00.000Z'/></metadata>"
+        );
+    }
+}

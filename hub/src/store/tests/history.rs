@@ -3,7 +3,10 @@
 use leveret_engine::archive::{ArchiveEntry, ArchiveFilter, ArchivePage};
 use rusqlite::StatementStatus;
 
-use super::{plans::statements, *};
+use super::{
+    plans::{pages_written, statements},
+    *,
+};
 use crate::store::{
     encode::{Code as _, Encoded as _},
     items::REMOVED_MAX,
@@ -460,4 +463,52 @@ fn a_database_of_the_first_schema_opens_and_begins_its_history() {
     assert_eq!(store.counts(), (2, 2, 50));
     assert_eq!(store.integrity_check().unwrap(), [""; 0]);
     store.assert_no_orphans();
+}
+
+#[test]
+fn history_adds_no_page_to_a_publish() {
+    // Each in a transaction of its own, as when somebody waits for each: what is written is whole pages.
+    let alone = |keep: Keep| {
+        pages_written(|store| {
+            for number in 0..400 {
+                let name = format!("n{}", number % 200);
+                store.done([put_kept(&name, &reading(&number.to_string(), number), keep)]);
+            }
+        })
+    };
+    let (state, event) = (alone(Keep::window(1)), alone(Keep::window(20)));
+    let history = alone(history(10_000));
+    // Telemetry that nobody waits for goes in one: ten readings of forty nodes.
+    let batch = |keep: Keep| {
+        pages_written(|store| {
+            let put = |number: i64| {
+                let name = format!("n{}", number % 40);
+                put_kept(&name, &reading(&number.to_string(), number), keep)
+            };
+            store.done((0..400).map(put).collect::<Vec<_>>());
+        })
+    };
+    let (state_batch, history_batch) = (batch(Keep::window(1)), batch(self::history(10_000)));
+    let bytes = |pages: u64| pages * 4_096 / 400;
+    println!(
+        "bytes of log per item: state {}, history {}, event {}; in batches: state {}, history {}",
+        bytes(state),
+        bytes(history),
+        bytes(event),
+        bytes(state_batch),
+        bytes(history_batch)
+    );
+    // Rows that stay fill pages, which are split now and then.
+    assert!(
+        history < state * 12 / 10,
+        "{history} pages with history, {state} without"
+    );
+    assert!(
+        history < event,
+        "{history} pages with history, {event} of events"
+    );
+    assert!(
+        history_batch * 10 < history,
+        "{history_batch} pages in a batch, {history} alone"
+    );
 }

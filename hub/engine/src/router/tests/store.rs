@@ -455,6 +455,17 @@ impl FakeStore {
                 accounts: self.accounts.len() as u64,
                 nodes: 0,
             },
+            StoreQuery::Sweep { after, max } => {
+                let from = after as usize;
+                let nodes = self.nodes.iter().skip(from).take(max as usize);
+                let nodes = nodes.map(|(at, node)| (at.clone(), Box::new(node.config.clone())));
+                let nodes: Vec<_> = nodes.collect();
+                let end = from + nodes.len();
+                StoreAnswer::Sweep {
+                    nodes,
+                    next: (end < self.nodes.len()).then_some(end as u64),
+                }
+            }
             other => panic!("not asked of this store: {other:?}"),
         }
     }

@@ -4,6 +4,7 @@ mod alarms;
 mod audience;
 mod batches;
 mod latest;
+mod history;
 mod leavers;
 mod personal;
 mod rules;

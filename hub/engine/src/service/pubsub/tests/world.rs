@@ -6,13 +6,17 @@ use crate::{
     access::{AccessRules, Actions, Rule, Subject, Who},
     account::Role,
     address::{BareJid, FullJid, Jid},
+    archive::{ArchiveEntry, ArchivePage},
     class::{Class, ClassRule, ClassRules},
     command::{
         Field, NewItem, PageInfo, PubsubAction, PubsubReply, PubsubRequest, Reply, SessionId,
     },
     effect::{AccountCounts, StoreAnswer, StoreOp, StoreQuery, Urgency},
     event::{NodeChange, What},
-    item::{Affiliation, Item, NodeRecord, NodeSubscription, PersonalNode, SubscriptionState},
+    history::{HistoryRule, HistoryRules},
+    item::{
+        Affiliation, History, Item, NodeRecord, NodeSubscription, PersonalNode, SubscriptionState,
+    },
     limits::Limits,
     mailbox::SubscriptionTag,
     message::MessageKind,
@@ -134,11 +138,17 @@ impl World {
 
     pub(super) fn with(limits: Limits) -> Self {
         let classes = ClassRules(vec![ClassRule::new("free/fall/#", Class::Alarm).unwrap()]);
+        let history = History {
+            items: 5,
+            age_seconds: Some(60),
+            bytes: Some(1_000),
+        };
+        let kept = HistoryRule::new("free/log/#", history).unwrap();
         let settings = PubsubSettings {
             service: BareJid::parse("pubsub.localhost").unwrap(),
             access: rules(),
             classes,
-            history: crate::history::HistoryRules::default(),
+            history: HistoryRules(vec![kept]),
             limits,
             id_secret: [7; 32],
         };
@@ -471,6 +481,25 @@ impl Store {
                     page: PageInfo::default(),
                 }
             }
+            StoreQuery::Archive {
+                at, filter, since, ..
+            } => {
+                let (_, items) = &self.nodes[&at];
+                let items = items.iter().filter(|item| {
+                    since.is_none_or(|since| item.published >= since)
+                        && filter.start.is_none_or(|start| item.published >= start)
+                });
+                let entry = |item: &Arc<Item>| ArchiveEntry {
+                    id: format!("archived {}", item.id).into(),
+                    item: Arc::clone(item),
+                    retracted: false,
+                };
+                StoreAnswer::Archive {
+                    entries: items.map(entry).collect(),
+                    page: ArchivePage::default(),
+                }
+            }
+            StoreQuery::ArchiveEnds { .. } => StoreAnswer::ArchiveEnds(None),
             StoreQuery::Items { at, max, .. } => {
                 let (_, items) = &self.nodes[&at];
                 let from = items.len().saturating_sub(max as usize);
