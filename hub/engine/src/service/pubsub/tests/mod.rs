@@ -3,8 +3,8 @@
 mod alarms;
 mod audience;
 mod batches;
-mod latest;
 mod history;
+mod latest;
 mod leavers;
 mod personal;
 mod rules;
