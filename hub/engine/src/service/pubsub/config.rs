@@ -12,7 +12,6 @@ use crate::{
     item::{AccessModel, History, ItemReply, NodeConfig, NodeFull, PublishModel, SendLastItem},
     limits::Limits,
     message::MessageKind,
-    node::NodeAddress,
     refusal::{Detail, Reason, Refusal},
 };
 
@@ -255,16 +254,6 @@ fn unknown_field(value: Value<'_>, unknown: Unknown) -> Result<(), Refusal> {
             .because(Detail::PreconditionNotMet)
             .say(format!("{} is no option of a node here", value.field.var))),
     }
-}
-
-/// What a node cannot be where it is. The last items of the service's nodes are not shown to whoever comes online: that would
-/// be as many nodes to be read at each login as the account has subscriptions.
-pub(super) fn check_place(config: &NodeConfig, at: &NodeAddress) -> Result<(), Refusal> {
-    if at.host.is_none() && config.send_last_published_item == SendLastItem::OnSubAndPresence {
-        return Err(Refusal::new(Reason::NotAcceptable)
-            .say("on_sub_and_presence is for personal nodes; here it is never or on_sub"));
-    }
-    Ok(())
 }
 
 /// What no node can be, though each field by itself is fine.

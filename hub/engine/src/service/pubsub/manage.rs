@@ -60,7 +60,6 @@ impl Pubsub {
         };
         let mut config = NodeConfig::clone(&node.config);
         config::apply(&mut config, fields, &self.limits, Unknown::Ignore)?;
-        config::check_place(&config, &at)?;
         if config.class == Some(Class::Alarm) && node.config.class != config.class {
             Rights::new(&self.rules, who).may_choose_alarm(&at.node)?;
         }

@@ -75,7 +75,7 @@ fn every_field_is_kept_as_it_was_set_and_survives_the_store() {
         field("pubsub#notify_retract", &["0"]),
         field("pubsub#notify_sub", &["1"]),
         field("pubsub#notification_type", &["chat"]),
-        field("pubsub#send_last_published_item", &["never"]),
+        field("pubsub#send_last_published_item", &["on_sub_and_presence"]),
         field("pubsub#itemreply", &["publisher"]),
         field("leveret#class", &["state"]),
         field("leveret#history_items", &["100"]),
@@ -113,7 +113,7 @@ fn every_field_is_kept_as_it_was_set_and_survives_the_store() {
         notify_retract: false,
         notify_sub: true,
         notification_type: MessageKind::Chat,
-        send_last_published_item: SendLastItem::Never,
+        send_last_published_item: SendLastItem::OnSubAndPresence,
         itemreply: Some(ItemReply::Publisher),
         class: Some(Class::State),
         history: Some(History {

@@ -166,7 +166,6 @@ mod s8_2_configure {
             ("send_last_published_item", "always"),
             ("max_payload_size", "262144"),
             ("presence_based_delivery", ""),
-            ("send_last_published_item", "on_sub_and_presence"),
             ("collection", "x"),
             ("item_expire", "0"),
             ("item_expire", "-1"),
