@@ -5,6 +5,8 @@
 //! library binds SCRAM to the TLS session (`tls-exporter`) by itself where the server offers a -PLUS mechanism.
 //! Prints one line per claim that held; exit status 0 if all did.
 
+mod strict;
+
 use std::env;
 use std::error::Error;
 use std::time::Duration;
@@ -164,6 +166,8 @@ async fn main() -> Outcome<()> {
     subscriptions(&mut device, &mut console, &device_jid, &console_jid).await?;
     messages(&mut device, &mut console).await?;
     publishing(&mut device, &mut console, &service, &console_jid).await?;
+    strict::service(&mut device, &mut console, &service).await?;
+    strict::personal(&mut device, &mut console, &device_jid).await?;
 
     let gone = device.jid.clone();
     device.client.send_end().await?;
