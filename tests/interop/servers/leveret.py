@@ -23,9 +23,8 @@ class Leveret(Server):
         "plain", "scram-sha-1", "scram-sha-256", "scram-plus", "external", "roster-versioning", "preapproval", "offline",
         "last-activity", "time", "version", "registration", "account-removal", "pubsub", "consoles", "pubsub-instant", "pubsub-config",
         "pubsub-whitelist", "pubsub-publish-model", "pubsub-rsm", "pubsub-affiliations", "pubsub-subscriptions",
-        "pubsub-filters", "pubsub-last-item", "pubsub-delete-notify", "pubsub-purge", "pep", "access-rules", "restart",
-        "cli", "limits", "hostile", "disco-account", "components",
-        "cli", "limits", "hostile", "disco-account", "roster-groups",
+        "pubsub-filters", "pubsub-last-item", "pubsub-delete-notify", "pubsub-purge", "access-rules", "restart",
+        "cli", "limits", "hostile", "disco-account", "pep", "components", "roster-groups",
     })
 
     def __init__(self, directory: Path, options: Options = Options()):
