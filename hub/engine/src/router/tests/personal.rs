@@ -452,7 +452,6 @@ mod s4_3_4_last_items {
     #[test]
     fn a_node_of_the_service_shows_its_last_item_to_a_subscriber_who_comes() {
         let mut world = World::new();
-        world.store.add_account(&bare("owner"), Role::Admin);
         let owner = world.connected("owner", "x");
         let name = "devices/owner/t";
         let options = [("send_last_published_item", "on_sub_and_presence")];
