@@ -14,7 +14,7 @@ use crate::{
     component::Component,
     credentials::Credentials,
     document::DocumentKey,
-    event::NodeEvent,
+    event::{Archived, NodeEvent},
     item::{
         Affiliation, NodeConfig, NodeSubscription, Order, SubscriptionOptions, SubscriptionState,
     },
@@ -385,17 +385,6 @@ pub struct ArchiveRequest {
     pub descending: bool,
     /// The entries of the page are sent in reverse (§4.3.4).
     pub flipped: bool,
-}
-
-/// One entry of an archive, as it was told.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Archived {
-    /// Its id in the archive.
-    pub id: Box<str>,
-    /// When that was.
-    pub published: Timestamp,
-    /// What was told; `None`: it was retracted since.
-    pub event: Option<NodeEvent>,
 }
 
 /// An item to be published.

@@ -155,6 +155,17 @@ pub enum NodeChange {
     },
 }
 
+/// One entry of an archive, as it was told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Archived {
+    /// Its id in the archive.
+    pub id: Box<str>,
+    /// When that was.
+    pub published: Timestamp,
+    /// What was told; `None`: it was retracted since.
+    pub event: Option<NodeEvent>,
+}
+
 /// Whom a reply to an item is for (XEP-0060 §13.17).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReplyTo {
