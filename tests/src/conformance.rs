@@ -247,7 +247,7 @@ pub fn file_of_test<'a>(name: &str, files: &'a [Source]) -> Option<&'a Source> {
 pub fn features(table: &[Feature], files: &[Source]) -> String {
     let mut part = String::from(
         "\n## XEP-0060 features\n\n\
-         The summary of XEP-0060 §11. What is there is announced by disco, and nothing else is.\n\n\
+         The summary of XEP-0060 §10. What is there is announced by disco, and nothing else is.\n\n\
          | feature | level | section | where | shown by, or why not |\n|---|---|---|---|---|\n",
     );
     for feature in table {

@@ -124,7 +124,7 @@ pub enum NodeChange {
     },
     /// The configuration changed; with it, if the node delivers payloads.
     Configured(Option<Box<NodeConfig>>),
-    /// A subscription changed (XEP-0060 §8.8.4, §13.14).
+    /// A subscription changed (XEP-0060 §8.8.4, §12.14).
     Subscription {
         /// Whose.
         jid: Jid,
@@ -132,7 +132,7 @@ pub enum NodeChange {
         state: SubscriptionState,
         /// Which one.
         subid: Option<Box<str>>,
-        /// When it will be over, where that is why it is spoken of (§13.19).
+        /// When it will be over, where that is why it is spoken of (§12.19).
         expiry: Option<Timestamp>,
     },
     /// Somebody asks the owners to be subscribed (XEP-0060 §8.6).
@@ -166,7 +166,7 @@ pub struct Archived {
     pub event: Option<NodeEvent>,
 }
 
-/// Whom a reply to an item is for (XEP-0060 §13.17).
+/// Whom a reply to an item is for (XEP-0060 §12.17).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReplyTo {
     /// Who published it, and is shown.

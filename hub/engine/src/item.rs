@@ -299,7 +299,7 @@ pub struct SubscriptionOptions {
     pub deliver: bool,
     /// `pubsub#digest` with `pubsub#digest_frequency`, in milliseconds; `None`: each notification by itself.
     pub digest_millis: Option<u32>,
-    /// `pubsub#expire`: when the lease ends (§13.19).
+    /// `pubsub#expire`: when the lease ends (§12.19).
     pub expire: Option<Timestamp>,
     /// `pubsub#include_body`.
     pub include_body: bool,

@@ -46,7 +46,7 @@ pub enum Addressed {
 /// events of that subscription.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SubscriptionTag {
-    /// Identifiers to name in the notification (XEP-0060 §13.16): filled only where the receiver has several.
+    /// Identifiers to name in the notification (XEP-0060 §12.16): filled only where the receiver has several.
     pub subids: Vec<Box<str>>,
     /// The filter that matched: the SHIM `Collection` header (S17).
     pub collection: Option<Filter>,

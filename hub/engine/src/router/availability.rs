@@ -95,7 +95,7 @@ impl Router {
         sessions.any(|session| session.availability.current().is_some())
     }
 
-    /// What ends at nodes with somebody's presence (XEP-0060 §13.5, `pubsub#purge_offline`).
+    /// What ends at nodes with somebody's presence (XEP-0060 §12.5, `pubsub#purge_offline`).
     pub(super) fn went_offline(&mut self, session: &FullJid, last: bool) {
         let mut world = World {
             directory: &mut self.directory,

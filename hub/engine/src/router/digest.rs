@@ -1,4 +1,4 @@
-//! Deliveries that are held back, to come together (`pubsub#digest`, XEP-0060 §17.4.2).
+//! Deliveries that are held back, to come together (`pubsub#digest`, XEP-0060 §16.4.2).
 //!
 //! The first event that is held back sets the time at which all that came meanwhile goes out, so between two digests is never
 //! less than was asked for. What goes out is one message a node, its items in order. Held back is only what is told of items;

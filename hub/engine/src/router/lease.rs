@@ -1,4 +1,4 @@
-//! The clock behind leased subscriptions, and owners who are asked for approval when they come (XEP-0060 §13.19, §8.6).
+//! The clock behind leased subscriptions, and owners who are asked for approval when they come (XEP-0060 §12.19, §8.6).
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Last items for who comes: those of the personal nodes that a session wants to hear of, and of the nodes that its account is
 //! subscribed to (`send_last_published_item = on_sub_and_presence`), once in each presence session.
 //!
-//! Implements: XEP-0060 1.30 §9.1, §9.2, §17.4.4 as far as it is about presence; XEP-0163 1.2.2 §4.3.4.
+//! Implements: XEP-0060 1.30 §9.1, §9.2, §16.4.4 as far as it is about presence; XEP-0163 1.2.2 §4.3.4.
 //! A showing is a cursor, pulled as the mailbox drains (S10): an operator who sees 10,000 accounts logs in with a small mailbox. The
 //! store says which accounts of a batch have such nodes at all, so that those without cost nothing more.
 

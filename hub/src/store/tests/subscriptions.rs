@@ -62,7 +62,7 @@ fn xep_0060_s8_7_an_owner_finds_who_waits_at_its_nodes_and_at_no_others() {
 }
 
 #[test]
-fn xep_0060_s13_19_leases_that_are_over_are_found_of_nodes_and_filters() {
+fn xep_0060_s12_19_leases_that_are_over_are_found_of_nodes_and_filters() {
     let mut store = memory();
     let leased = |subid: &str, ends: i64| NodeSubscription {
         options: Some(Box::new(SubscriptionOptions {

@@ -61,7 +61,7 @@ fn create(config: &[(&str, &str)]) -> Command {
 }
 
 #[test]
-fn s6_1_3_2_a_presence_node_knows_the_owners_roster_and_s13_14_follows_it() {
+fn s6_1_3_2_a_presence_node_knows_the_owners_roster_and_s12_14_follows_it() {
     let mut world = World::with(open_home());
     let owner = world.online("dev7", "x", 0);
     let friend = world.online("friend", "y", 0);
@@ -89,7 +89,7 @@ fn s6_1_3_2_a_presence_node_knows_the_owners_roster_and_s13_14_follows_it() {
 }
 
 #[test]
-fn s13_14_what_the_roster_lost_before_a_restart_counts_afterwards() {
+fn s12_14_what_the_roster_lost_before_a_restart_counts_afterwards() {
     let mut world = World::with(open_home());
     let owner = world.online("dev7", "x", 0);
     let friend = world.online("friend", "y", 0);
@@ -114,7 +114,7 @@ fn s13_14_what_the_roster_lost_before_a_restart_counts_afterwards() {
 }
 
 #[test]
-fn s17_4_4_purge_offline_follows_presence_and_a_lost_session() {
+fn s16_4_4_purge_offline_follows_presence_and_a_lost_session() {
     let mut world = World::with(open_home());
     let owner = world.online("owner", "x", 0);
     let hearer = world.online("hearer", "y", 0);
@@ -134,7 +134,7 @@ fn s17_4_4_purge_offline_follows_presence_and_a_lost_session() {
 }
 
 #[test]
-fn s13_5_a_temporary_subscription_of_a_resource_ends_when_it_is_unavailable() {
+fn s12_5_a_temporary_subscription_of_a_resource_ends_when_it_is_unavailable() {
     let mut world = World::with(open_home());
     let owner = world.online("owner", "x", 0);
     let hearer = world.online("hearer", "y", 0);
@@ -225,7 +225,7 @@ fn s8_2_what_is_published_while_the_node_is_reconfigured_goes_by_the_order_of_th
 }
 
 #[test]
-fn s13_6_a_presence_based_node_is_heard_by_who_is_available() {
+fn s12_6_a_presence_based_node_is_heard_by_who_is_available() {
     for (only, heard) in [("0", 1), ("1", 0)] {
         let mut world = World::with(open_home());
         let owner = world.online("owner", "x", 0);

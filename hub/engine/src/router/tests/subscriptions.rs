@@ -111,7 +111,7 @@ mod digests {
     }
 
     #[test]
-    fn s17_4_2_what_comes_meanwhile_goes_out_together_and_in_order() {
+    fn s16_4_2_what_comes_meanwhile_goes_out_together_and_in_order() {
         let (mut world, device, operator) = with_digest(&[]);
         for id in 1..=3 {
             world.ask(device, publish(LOG, id));
@@ -222,7 +222,7 @@ mod shows {
     }
 
     #[test]
-    fn s17_4_2_only_those_sessions_hear_that_show_what_was_asked_for() {
+    fn s16_4_2_only_those_sessions_hear_that_show_what_was_asked_for() {
         let (mut world, device, console) = fleet();
         let phone = world.online("op", "phone", 0);
         let options = [("show-values", "online")];
@@ -271,7 +271,7 @@ mod shows {
 }
 
 #[test]
-fn s13_19_a_lease_ends_when_its_time_has_come_and_not_before() {
+fn s12_19_a_lease_ends_when_its_time_has_come_and_not_before() {
     let (mut world, device, operator) = fleet();
     let ends = world.now.wall + Duration::from_secs(100);
     let options = [("expire", &*ends.to_string())];
@@ -291,7 +291,7 @@ fn s13_19_a_lease_ends_when_its_time_has_come_and_not_before() {
 }
 
 #[test]
-fn s13_19_the_store_is_asked_for_leases_of_nodes_that_nobody_uses() {
+fn s12_19_the_store_is_asked_for_leases_of_nodes_that_nobody_uses() {
     let (mut world, device, operator) = fleet();
     let ends = world.now.wall + Duration::from_secs(100);
     let options = [("expire", &*ends.to_string())];

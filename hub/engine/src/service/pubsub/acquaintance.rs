@@ -82,7 +82,7 @@ pub(super) fn rosters<'a>(
 
 impl Pubsub {
     /// What `owner`'s roster says of `contact` has changed: subscriptions that lost their right end, and their subscribers
-    /// are told (§13.14). Nodes that are not in memory are held against the roster when they come.
+    /// are told (§12.14). Nodes that are not in memory are held against the roster when they come.
     pub fn acquaintance_changed(
         &mut self,
         owner: &BareJid,

@@ -1,4 +1,4 @@
-//! The access model `authorize`: who asks to subscribe waits until an owner approves (XEP-0060 §6.1.4, §8.6, §8.7, §13.13).
+//! The access model `authorize`: who asks to subscribe waits until an owner approves (XEP-0060 §6.1.4, §8.6, §8.7, §12.13).
 //!
 //! All owners are asked and the first answer counts. An owner who is away is asked when it comes; and whenever it likes, by
 //! the command `get-pending`.

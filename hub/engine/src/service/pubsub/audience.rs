@@ -8,7 +8,7 @@
 //!   newer one, the filters that match the node are visited, and each says which addresses have changed since (see
 //!   [`Interest::changes`]). A change of a filter that does not match the node costs one walk through the trie, not a list.
 //! - **An affiliation or the configuration** changes: the list is made anew. So it is where more has changed than was noted,
-//!   and where a lease in it is over (XEP-0060 §13.19).
+//!   and where a lease in it is over (XEP-0060 §12.19).
 //!
 //! So n subscribers who come one by one between n publishes cost n times a piece of the list (see [`Deliveries`]), not n lists.
 //! A session that ends may leave its delivery behind, which reaches nobody, since a session's name is never used again; once
@@ -357,7 +357,7 @@ fn hears(subscription: &NodeSubscription, about: About, interest: &Interest) -> 
         About::Tree => options.kind == SubscriptionType::Nodes,
         About::Both => true,
     };
-    // §13.19: a lease that is over is over, whether or not it has been cleared away.
+    // §12.19: a lease that is over is over, whether or not it has been cleared away.
     fits && options.deliver && !interest.is_over(options.expire)
 }
 
@@ -370,7 +370,7 @@ struct Heard<'a> {
     subid: &'a str,
     options: Option<&'a SubscriptionOptions>,
     through: Option<&'a Interested>,
-    /// XEP-0060 §13.6: the node is heard by who is available, and by nobody else.
+    /// XEP-0060 §12.6: the node is heard by who is available, and by nobody else.
     available_only: bool,
 }
 
@@ -469,11 +469,11 @@ struct Tags {
 
 impl Tags {
     /// Nothing to say for one plain subscription; the shared tag for one filter; identifiers where an address has several
-    /// (XEP-0060 §13.16).
+    /// (XEP-0060 §12.16).
     fn of(&mut self, all: &[Heard<'_>], by: &[&Heard<'_>]) -> Option<Arc<SubscriptionTag>> {
         let through = by.iter().find_map(|one| one.through);
         let several = all.len() > 1;
-        // §13.8: one that wants a body has it put to all.
+        // §12.8: one that wants a body has it put to all.
         let body = by.iter().any(|one| one.body());
         let digest_millis = by.first().and_then(|one| one.digest());
         if !several && !body && digest_millis.is_none() {

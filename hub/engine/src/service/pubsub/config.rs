@@ -1,6 +1,6 @@
 //! Node configuration: its defaults, and what a submitted form makes of it.
 //!
-//! Implements: XEP-0060 1.30 §8.2.4, §8.2.5, §17.4.4 (the fields of the node configuration form).
+//! Implements: XEP-0060 1.30 §8.2.4, §8.2.5, §16.4.4 (the fields of the node configuration form).
 //! The hub's own options begin with `leveret#`: the delivery class (S1) and the history of a node.
 
 use std::collections::HashSet;

@@ -78,7 +78,7 @@ impl<'a> Value<'a> {
             .map_err(|_| self.refuse("is a number that fits"))
     }
 
-    /// XEP-0060 §13.23 `integer-or-max`: `None` is `max`.
+    /// XEP-0060 §12.23 `integer-or-max`: `None` is `max`.
     pub(super) fn number_or_max<N: std::str::FromStr>(self) -> Result<Option<N>, Refusal> {
         match self.one()? {
             "max" => Ok(None),

@@ -106,7 +106,7 @@ impl Interest {
         self.now = now.wall_trusted.then_some(now.wall);
     }
 
-    /// Whether a lease is over (XEP-0060 §13.19). Without a clock that can be believed none is.
+    /// Whether a lease is over (XEP-0060 §12.19). Without a clock that can be believed none is.
     pub(super) fn is_over(&self, ends: Option<Timestamp>) -> bool {
         matches!((ends, self.now), (Some(ends), Some(now)) if ends <= now)
     }

@@ -1,4 +1,4 @@
-//! Leases: subscriptions that end by themselves (XEP-0060 §13.19).
+//! Leases: subscriptions that end by themselves (XEP-0060 §12.19).
 //!
 //! A lease that is over neither delivers nor counts from that moment on, since whoever looks asks the time. This clears it
 //! away: of what is in memory when its time comes, of what is on the disk when the store is asked, now and then.
@@ -22,7 +22,7 @@ use super::{
     subscribe::{Place, alone, recipient, told_of},
 };
 
-/// How long before the end of a lease its subscriber is told (§13.19: "e.g., 24 hours"); of a short one the last quarter.
+/// How long before the end of a lease its subscriber is told (§12.19: "e.g., 24 hours"); of a short one the last quarter.
 const WARNING: Duration = Duration::from_secs(86_400);
 /// Leases seen to at a stretch.
 const LEASES_PER_TURN_MAX: usize = 256;

@@ -1,7 +1,7 @@
-//! What ends when somebody goes offline: temporary subscriptions (XEP-0060 §13.5, `pubsub#tempsub`), and the items of nodes
+//! What ends when somebody goes offline: temporary subscriptions (XEP-0060 §12.5, `pubsub#tempsub`), and the items of nodes
 //! that drop what an absent publisher left behind (`pubsub#purge_offline`).
 //!
-//! An account is offline once no session of it is available any more. "The relevant publisher" of §17.4.4 is whoever published
+//! An account is offline once no session of it is available any more. "The relevant publisher" of §16.4.4 is whoever published
 //! an item: it takes its own items along and nobody else's; where that is all there is, one purge is told (§8.5.2), else a
 //! retraction. Alarms stay: they are owed until somebody has taken them (S12).
 //!

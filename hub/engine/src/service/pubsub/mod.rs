@@ -517,7 +517,7 @@ fn needs_contents(action: &PubsubAction, node: &Node) -> bool {
     let must = contents::must_be_known(&node.config);
     match action {
         A::Publish { .. } | A::Purge { .. } => must,
-        // §13.11: of several all or none. Whoever may not take back everything may take back their own.
+        // §12.11: of several all or none. Whoever may not take back everything may take back their own.
         A::Retract { items, .. } => must || items.len() > 1 || node.has_mere_publishers(),
         _ => node.config.purge_offline && !node.is_settled(),
     }

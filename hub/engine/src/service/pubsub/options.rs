@@ -1,7 +1,7 @@
 //! Subscription options: what a submitted form makes of them, and the use cases of XEP-0060 §6.3 and §6.4.
 //!
-//! Implements: XEP-0060 1.30 §6.3, §6.4, §17.4.2. Of `pubsub#subscription_type` the values `items` and `nodes`; XEP-0248's
-//! `all` is two subscriptions. Not: `pubsub#expire` = `presence` (§13.5): a full address is subscribed for its session.
+//! Implements: XEP-0060 1.30 §6.3, §6.4, §16.4.2. Of `pubsub#subscription_type` the values `items` and `nodes`; XEP-0248's
+//! `all` is two subscriptions. Not: `pubsub#expire` = `presence` (§12.5): a full address is subscribed for its session.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ const DIGEST_MILLIS: u32 = 60_000;
 /// waits in memory for more than a day.
 const DIGEST_MILLIS_MIN: u32 = 1_000;
 const DIGEST_MILLIS_MAX: u32 = 86_400_000;
-/// The longest lease; what asks for more gets this (§13.19).
+/// The longest lease; what asks for more gets this (§12.19).
 const LEASE_MAX: Duration = Duration::from_secs(366 * 86_400);
 
 impl Pubsub {
@@ -165,7 +165,7 @@ fn frequency_of(value: Value<'_>) -> Result<Option<u32>, Refusal> {
     }
 }
 
-/// §13.19: a lease ends in the time to come, and not later than the longest lease does.
+/// §12.19: a lease ends in the time to come, and not later than the longest lease does.
 fn lease(value: Value<'_>, now: Now) -> Result<Option<Timestamp>, Refusal> {
     let text = value.one()?;
     if text.is_empty() {

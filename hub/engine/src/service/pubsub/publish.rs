@@ -227,7 +227,7 @@ pub(super) fn kind_of(item: &Item, at_the_node: MessageKind) -> MessageKind {
     }
 }
 
-/// §13.17: whom a reply to an item of the node is for.
+/// §12.17: whom a reply to an item of the node is for.
 pub(super) fn reply_to(node: &Node) -> Option<ReplyTo> {
     match node.config.itemreply? {
         ItemReply::Publisher => Some(ReplyTo::Publisher),
@@ -262,7 +262,7 @@ fn preconditions(config: &NodeConfig, options: &[Field], limits: &Limits) -> Res
     }
 }
 
-/// §7.1.3: what may be published to a node that is set so; of several items all or none (§13.11).
+/// §7.1.3: what may be published to a node that is set so; of several items all or none (§12.11).
 fn the_batch(config: &NodeConfig, items: Vec<NewItem>, keep: u32) -> Result<Vec<NewItem>, Refusal> {
     let bad = |detail| Refusal::new(Reason::BadRequest).because(detail);
     let notification_only = !config.persist_items && !config.deliver_payloads;

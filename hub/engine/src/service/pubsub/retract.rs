@@ -47,7 +47,7 @@ impl Pubsub {
         if items.is_empty() {
             return Err(Refusal::new(Reason::BadRequest).because(Detail::ItemRequired));
         }
-        // §13.11: all of them or none. §7.2.3.2.
+        // §12.11: all of them or none. §7.2.3.2.
         let is_missing = |id: &ItemId| node.contents.publisher_of(id).is_none();
         if node.contents.is_known() && items.iter().any(is_missing) {
             return Err(Reason::ItemNotFound.into());

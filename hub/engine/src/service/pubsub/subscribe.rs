@@ -90,7 +90,7 @@ impl Pubsub {
                 // §6.1.6: subscribing again is answered with the subscription that there is.
                 return Ok(answer(place.subscribed(id, &there, asked)));
             }
-            // §13.19: nothing but the end of its lease is another.
+            // §12.19: nothing but the end of its lease is another.
             let renewed = NodeSubscription {
                 options: renewed,
                 ..there
@@ -516,7 +516,7 @@ fn to_owners(
     Some(notice(at, kind, told_of(subscription), to))
 }
 
-/// §13.14
+/// §12.14
 pub(super) fn told_of(subscription: &NodeSubscription) -> NodeChange {
     NodeChange::Subscription {
         jid: subscription.jid.clone(),

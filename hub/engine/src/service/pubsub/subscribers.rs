@@ -139,7 +139,7 @@ impl Pubsub {
         }
     }
 
-    /// Ends a subscription that its subscriber did not end, and tells of it (§13.14).
+    /// Ends a subscription that its subscriber did not end, and tells of it (§12.14).
     pub(super) fn end(
         &mut self,
         place: &Place,

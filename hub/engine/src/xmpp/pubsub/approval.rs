@@ -1,6 +1,6 @@
 //! Requests to be subscribed that owners approve: the form that they get, and the form that they send back.
 //!
-//! Implements: XEP-0060 1.30 §8.6, §8.7.2, §17.4.1.
+//! Implements: XEP-0060 1.30 §8.6, §8.7.2, §16.4.1.
 
 use crate::{
     address::Jid,

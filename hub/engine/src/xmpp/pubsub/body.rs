@@ -1,6 +1,6 @@
 //! The text for people beside a payload that their client may not understand.
 //!
-//! Implements: XEP-0060 1.30 §13.8 by one transformation for every payload: an Atom entry's summary or title, of anything else
+//! Implements: XEP-0060 1.30 §12.8 by one transformation for every payload: an Atom entry's summary or title, of anything else
 //! the character data. Not: `pubsub#body_xslt`, which is kept for receivers and never run here.
 
 use bytes::Bytes;
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn s13_8_an_atom_entry_is_summed_up_by_its_summary_or_else_its_title() {
+    fn s12_8_an_atom_entry_is_summed_up_by_its_summary_or_else_its_title() {
         let entry = "<entry xmlns='http://www.w3.org/2005/Atom'><title>Soliloquy</title>";
         let summed = format!("{entry}<summary>To be,\n or not &amp; so on</summary></entry>");
         assert_eq!(
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn s13_8_anything_else_is_its_text_cut_at_a_character() {
+    fn s12_8_anything_else_is_its_text_cut_at_a_character() {
         let reading = "<r xmlns='urn:r'><t>21</t>  <h>40 %</h></r>";
         assert_eq!(
             body(reading, true),
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn s13_8_no_body_without_payload_or_text() {
+    fn s12_8_no_body_without_payload_or_text() {
         assert_eq!(body("<r xmlns='urn:r'>21</r>", false), "");
         assert_eq!(body("<r xmlns='urn:r'><empty/></r>", true), "");
     }

@@ -1,7 +1,7 @@
 //! Notifications: the part that all receivers share, and the headers of one delivery (S23).
 //!
-//! Implements: XEP-0060 1.30 §4.3, §7.1.2.1, §7.2.2.1, §8.2.6, §8.4.2, §8.5.2, §8.8.4, §8.9.4, §13.16; XEP-0131 1.2 §3;
-//! XEP-0033 1.2.1 §4 (`replyto`), as far as §13.17 of XEP-0060 needs it.
+//! Implements: XEP-0060 1.30 §4.3, §7.1.2.1, §7.2.2.1, §8.2.6, §8.4.2, §8.5.2, §8.8.4, §8.9.4, §12.16; XEP-0131 1.2 §3;
+//! XEP-0033 1.2.1 §4 (`replyto`), as far as §12.17 of XEP-0060 needs it.
 
 use bytes::Bytes;
 
@@ -153,7 +153,7 @@ pub fn render_publisher(tag: &SubscriptionTag, change: &NodeChange, out: &mut Ve
     }
 }
 
-/// Whom a reply to an item is for (§13.17), where its node says so: shared by all receivers, beside the `<event/>`.
+/// Whom a reply to an item is for (§12.17), where its node says so: shared by all receivers, beside the `<event/>`.
 pub fn write_reply_to(event: &NodeEvent, w: &mut Writer<'_>) {
     let changes = match &event.change {
         NodeChange::Digest(changes) => changes.as_slice(),
@@ -183,9 +183,9 @@ pub fn write_reply_to(event: &NodeEvent, w: &mut Writer<'_>) {
     w.close("addresses");
 }
 
-/// The headers of one delivery: through which subscriptions it came, if that must be said (§13.16, S17).
+/// The headers of one delivery: through which subscriptions it came, if that must be said (§12.16, S17).
 pub fn render_headers(tag: &SubscriptionTag, change: &NodeChange, out: &mut Vec<u8>) {
-    // §13.16: identifiers only with what may differ from subscription to subscription.
+    // §12.16: identifiers only with what may differ from subscription to subscription.
     let of_items = matches!(
         change,
         NodeChange::Published { .. } | NodeChange::Retracted(_) | NodeChange::Digest(_)

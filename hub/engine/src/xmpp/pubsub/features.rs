@@ -1,10 +1,10 @@
 //! The features of the specification, which of them are offered where, and the test that shows each.
 //!
-//! Implements: XEP-0060 1.30 §11 (the summary of features), §5.1 (what disco says of them).
+//! Implements: XEP-0060 1.30 §10 (the summary of features), §5.1 (what disco says of them).
 //! Disco is made from this table, and so is the list in `docs/conformance.md`; a test refuses a feature whose test does
 //! not exist. So a feature is announced by naming its test here, and in no other way.
 
-/// How much the specification wants a feature (§11).
+/// How much the specification wants a feature (§10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "each name is the specification's own word")]
 pub enum Level {
@@ -95,7 +95,7 @@ macro_rules! no {
     };
 }
 
-/// All of §11 in its order, and what other sections add.
+/// All of §10 in its order, and what other sections add.
 #[rustfmt::skip]
 pub const FEATURES: &[Feature] = &[
     yes!("", Recommended, "§5.1", Everywhere, "a_node_is_described_with_owner_items_and_subscribers"),
@@ -116,7 +116,7 @@ pub const FEATURES: &[Feature] = &[
     yes!("#instant-nodes", Recommended, "§8.1.2", Everywhere, "s8_1_2_without_a_name_the_hub_makes_one_that_cannot_be_guessed"),
     yes!("#item-ids", Recommended, "§7.1.1", Everywhere, "the_same_id_replaces_the_item_and_is_told_again"),
     yes!("#last-published", Recommended, "§6.1.7", Everywhere, "s6_1_7_the_last_item_is_sent_late_and_to_the_new_subscriber_alone"),
-    yes!("#leased-subscription", Optional, "§13.19", Everywhere, "its_subscriber_is_told_before_and_at_the_end_and_the_store_forgets_it"),
+    yes!("#leased-subscription", Optional, "§12.19", Everywhere, "its_subscriber_is_told_before_and_at_the_end_and_the_store_forgets_it"),
     yes!("#manage-subscriptions", Optional, "§8.8", Everywhere, "the_owner_ends_one_and_its_subscriber_is_told"),
     yes!("#member-affiliation", Recommended, "§4.1", Everywhere, "the_whitelist_is_made_of_members"),
     yes!("#meta-data", Recommended, "§5.4", Everywhere, "to_disco"),
@@ -125,7 +125,7 @@ pub const FEATURES: &[Feature] = &[
     yes!("#multi-subscribe", Optional, "§6.1.6", Everywhere, "other_options_are_another_subscription_and_one_message_names_both"),
     yes!("#outcast-affiliation", Recommended, "§4.1", Everywhere, "an_outcast_loses_its_subscription_and_gets_no_other"),
     yes!("#persistent-items", Recommended, "§7.1", Everywhere, "the_item_is_kept_and_the_subscriber_hears_its_payload"),
-    yes!("#presence-notifications", Optional, "§13.6", Everywhere, "s13_6_a_presence_based_node_is_heard_by_who_is_available"),
+    yes!("#presence-notifications", Optional, "§12.6", Everywhere, "s12_6_a_presence_based_node_is_heard_by_who_is_available"),
     yes!("#presence-subscribe", Recommended, "§9.1", Personal, "who_comes_to_see_the_account_is_shown_its_nodes_once_and_hears_of_them"),
     yes!("#publish", Recommended, "§7.1", Everywhere, "a_subscriber_hears_what_is_published_from_then_on"),
     yes!("#publish-options", Optional, "§7.1.5", Everywhere, "a_condition_that_the_node_meets_lets_the_item_in"),
@@ -141,9 +141,9 @@ pub const FEATURES: &[Feature] = &[
     yes!("#retrieve-subscriptions", Recommended, "§5.6", Everywhere, "all_of_the_account_and_this_session_come_nobody_elses_do"),
     yes!("#subscribe", Recommended, "§6.1", Everywhere, "a_subscriber_hears_what_is_published_from_then_on"),
     yes!("#subscription-options", Optional, "§6.3", Everywhere, "s6_3_7_a_subscription_is_configured_as_it_is_made_and_the_answer_says_what_holds"),
-    yes!("#subscription-notifications", Optional, "§13.14", Everywhere, "the_owner_ends_one_and_its_subscriber_is_told"),
+    yes!("#subscription-notifications", Optional, "§12.14", Everywhere, "the_owner_ends_one_and_its_subscriber_is_told"),
     // Named by other sections and documents.
-    yes!("#config-node-max", Optional, "§17.4.4", Everywhere, "max_keeps_what_the_service_keeps"),
+    yes!("#config-node-max", Optional, "§16.4.4", Everywhere, "max_keeps_what_the_service_keeps"),
     yes!("#pubsub-on-a-jid", Required, "§9", Personal, "the_first_publish_makes_the_node_with_the_defaults_of_s7"),
     no!("#collections", Optional, "XEP-0248", "every named node is a leaf; the tree is made of names"),
     Feature {
@@ -155,8 +155,8 @@ pub const FEATURES: &[Feature] = &[
     Feature {
         var: "http://jabber.org/protocol/shim",
         level: Level::Optional,
-        section: "§13.16",
-        offer: Offer::Tested(Place::Service, "s13_16_headers_name_the_subscriptions_and_the_filter"),
+        section: "§12.16",
+        offer: Offer::Tested(Place::Service, "s12_16_headers_name_the_subscriptions_and_the_filter"),
     },
 ];
 
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn s11_each_feature_is_named_once_and_what_is_everywhere_is_at_both_places() {
+    fn s10_each_feature_is_named_once_and_what_is_everywhere_is_at_both_places() {
         let mut seen = HashSet::new();
         for feature in FEATURES {
             assert!(seen.insert(feature.var), "{} twice", feature.var);

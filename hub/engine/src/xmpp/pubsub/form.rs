@@ -1,6 +1,6 @@
 //! A node's configuration and meta-data as forms.
 //!
-//! Implements: XEP-0060 1.30 §5.4, §8.2.2, §17.4.4 (node configuration), §17.4.3 (meta-data).
+//! Implements: XEP-0060 1.30 §5.4, §8.2.2, §16.4.4 (node configuration), §16.4.3 (meta-data).
 
 use std::borrow::Cow;
 
@@ -367,7 +367,7 @@ pub struct About<'a> {
     pub subscribers: u32,
 }
 
-/// §13.23 `integer-or-max`.
+/// §12.23 `integer-or-max`.
 fn or_max<N: ToString>(number: Option<N>) -> String {
     number.map_or("max".into(), |number| number.to_string())
 }

@@ -1,7 +1,7 @@
 //! Publish-subscribe on the wire: requests in, answers and notifications out.
 //!
 //! Implements: XEP-0060 1.30, its syntax as far as `service::pubsub` has the use cases; XEP-0131 1.2 for the headers
-//! `SubID` and `Collection` (XEP-0060 §13.16, XEP-0248 §6).
+//! `SubID` and `Collection` (XEP-0060 §12.16, XEP-0248 §6).
 
 mod approval;
 mod body;

@@ -1,6 +1,6 @@
 //! Subscription options as a form.
 //!
-//! Implements: XEP-0060 1.30 §6.3.2, §6.3.7, §6.4.2, §17.4.2.
+//! Implements: XEP-0060 1.30 §6.3.2, §6.3.7, §6.4.2, §16.4.2.
 
 use crate::{
     item::{SubscriptionDepth, SubscriptionOptions, SubscriptionType},

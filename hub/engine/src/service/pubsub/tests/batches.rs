@@ -1,4 +1,4 @@
-//! Several items in one request (XEP-0060 §13.11), and nodes that are full (§7.1.2.5, §7.1.3.4).
+//! Several items in one request (XEP-0060 §12.11), and nodes that are full (§7.1.2.5, §7.1.3.4).
 
 use super::world::*;
 use crate::{
@@ -40,7 +40,7 @@ fn retract_all(world: &mut World, ids: &[&str]) -> Result<Reply, Refusal> {
     world.ask(&device("owner"), action)
 }
 
-mod s13_11_batch {
+mod s12_11_batch {
     use super::*;
 
     #[test]

@@ -1,4 +1,4 @@
-//! What ends with somebody's presence: temporary subscriptions (XEP-0060 §13.5), and what a publisher left behind
+//! What ends with somebody's presence: temporary subscriptions (XEP-0060 §12.5), and what a publisher left behind
 //! (`pubsub#purge_offline`).
 
 use super::world::*;
@@ -107,7 +107,7 @@ mod tempsub {
     use super::*;
 
     #[test]
-    fn s13_5_a_temporary_subscription_ends_when_its_subscriber_goes_offline() {
+    fn s12_5_a_temporary_subscription_ends_when_its_subscriber_goes_offline() {
         let mut world = with_node(&[("tempsub", "1")]);
         world
             .subscribe(&device("dev7"), "free/a", "dev7@localhost")
@@ -122,7 +122,7 @@ mod tempsub {
     }
 
     #[test]
-    fn s13_5_a_restart_ends_those_of_who_is_not_back_when_the_node_is_used() {
+    fn s12_5_a_restart_ends_those_of_who_is_not_back_when_the_node_is_used() {
         let mut world = with_node(&[("tempsub", "1")]);
         world.restart();
         world.publish(&device("owner"), "free/a", "1").unwrap();

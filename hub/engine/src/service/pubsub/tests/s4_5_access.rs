@@ -75,7 +75,7 @@ mod presence {
     }
 
     #[test]
-    fn s13_14_a_cancelled_presence_subscription_ends_the_subscription_and_it_is_told() {
+    fn s12_14_a_cancelled_presence_subscription_ends_the_subscription_and_it_is_told() {
         let mut world = with_node(&[("access_model", "presence")]);
         acquaint(&mut world, "owner", "dev7", true, &[]);
         subscribe(&mut world, "dev7").unwrap();
@@ -159,7 +159,7 @@ mod roster {
     }
 
     #[test]
-    fn s13_14_who_is_moved_to_another_group_is_no_subscriber_any_more() {
+    fn s12_14_who_is_moved_to_another_group_is_no_subscriber_any_more() {
         let mut world = with_node(FAMILY);
         acquaint(&mut world, "owner", "dev7", true, &["Family"]);
         subscribe(&mut world, "dev7").unwrap();

@@ -300,7 +300,7 @@ mod s6_1_6_several {
         assert_eq!(world.heard.len(), 1);
         let tag = world.heard[0].tag.clone().unwrap();
         assert_eq!(tag.subids.len(), 2);
-        // §13.8: one of the two wants a body.
+        // §12.8: one of the two wants a body.
         assert!(tag.body);
         let leave = |subid| PubsubAction::Unsubscribe {
             node: node("free/a"),

@@ -133,7 +133,7 @@ fn s8_6_an_owner_denies_and_the_subscriber_is_told() {
 }
 
 #[test]
-fn s13_13_the_first_answer_counts_and_a_second_is_told_so() {
+fn s12_13_the_first_answer_counts_and_a_second_is_told_so() {
     let mut world = with_node();
     ask(&mut world);
     world.ask(&device("owner"), authorize(None, true)).unwrap();

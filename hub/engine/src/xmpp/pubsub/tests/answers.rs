@@ -266,7 +266,7 @@ mod notifications {
     }
 
     #[test]
-    fn s7_1_2_3_the_publisher_is_shown_where_the_node_shows_it_and_s13_17_replies_find_their_way() {
+    fn s7_1_2_3_the_publisher_is_shown_where_the_node_shows_it_and_s12_17_replies_find_their_way() {
         let published = |reply| NodeChange::Published {
             item: item("1", None),
             payload: true,
@@ -372,7 +372,7 @@ mod notifications {
     }
 
     #[test]
-    fn s13_16_headers_name_the_subscriptions_and_the_filter() {
+    fn s12_16_headers_name_the_subscriptions_and_the_filter() {
         let mut out = Vec::new();
         let items = NodeChange::Retracted(Vec::new());
         render_headers(&SubscriptionTag::default(), &items, &mut out);

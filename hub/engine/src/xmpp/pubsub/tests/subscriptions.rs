@@ -218,7 +218,7 @@ fn s8_8_2_4_what_could_not_be_done_is_returned() {
 }
 
 #[test]
-fn s13_19_an_ending_lease_is_told_with_its_end() {
+fn s12_19_an_ending_lease_is_told_with_its_end() {
     let soon = event(NodeChange::Subscription {
         jid: jid(),
         state: SubscriptionState::Subscribed,

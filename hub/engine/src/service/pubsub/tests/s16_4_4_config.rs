@@ -1,4 +1,4 @@
-//! XEP-0060 §17.4.4: every field of the configuration is kept as it was set, and the hub's own options with their bounds.
+//! XEP-0060 §16.4.4: every field of the configuration is kept as it was set, and the hub's own options with their bounds.
 
 use super::world::*;
 use crate::{

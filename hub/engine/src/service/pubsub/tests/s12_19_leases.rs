@@ -1,4 +1,4 @@
-//! XEP-0060 §13.19: subscriptions that end by themselves.
+//! XEP-0060 §12.19: subscriptions that end by themselves.
 
 use super::{
     s6_options::{deliveries, set, subscribe, subscribed, with_node},
