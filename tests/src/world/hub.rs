@@ -93,6 +93,11 @@ impl Hub {
         let limits = Limits {
             // A cut client comes back at once, again and again: not a flood, and not what is tested here.
             failed_logins_per_minute: u32::MAX,
+            // In half of the worlds a node leaves memory as soon as it may.
+            node_cache: match chance.happens(500) {
+                true => 1,
+                false => Limits::default().node_cache,
+            },
             ..Limits::default()
         };
         let budget = MailboxBudget::new(
