@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::{
     account::Role,
     address::BareJid,
-    node::{Filter, NameError},
+    node::{Filter, NameError, NodeId},
 };
 
 /// What a rule allows or denies.
@@ -230,6 +230,30 @@ impl AccessRules {
         }
     }
 
+    /// Whether `subject` may know of something at `name` or below it: no deny covers all of that before a rule allows some. Where
+    /// no rule speaks the nodes' own models decide.
+    pub fn reaches(&self, subject: &Subject, name: &NodeId) -> bool {
+        // A name that is a filter, or as deep as names can be, is nothing that nodes are below.
+        let Ok(all) = Filter::parse(&format!("{name}/#")) else {
+            return self.on_node(subject, Action::Subscribe, name.as_str()) != Verdict::Deny;
+        };
+        for rule in &self.0 {
+            if !rule.actions.contains(Action::Subscribe) || !rule.concerns(subject) {
+                continue;
+            }
+            let Some(on) = rule.filter(subject) else {
+                continue;
+            };
+            if rule.allow && on.overlaps(&all) {
+                return true;
+            }
+            if !rule.allow && on.covers(&all) {
+                return false;
+            }
+        }
+        true
+    }
+
     /// Whether `subject` may subscribe to every name of `filter` (S15): an allow rule covers it before any deny rule
     /// overlaps it. A union of several rules that only together cover the filter is not tried.
     pub fn on_filter(&self, subject: &Subject, filter: &Filter) -> bool {
@@ -275,6 +299,26 @@ mod tests {
         assert_eq!(on(Action::Publish, "commands/dev7/set"), Verdict::Deny);
         assert_eq!(on(Action::Subscribe, "devices/dev8/temp"), Verdict::Deny);
         assert_eq!(on(Action::Subscribe, "weather"), Verdict::Silent);
+    }
+
+    #[test]
+    fn s17_a_level_is_reached_by_whoever_may_know_of_something_below_it() {
+        let rules = AccessRules::new(Vec::new());
+        let reaches = |who: &Subject, name| rules.reaches(who, &NodeId::parse(name).unwrap());
+        let (dev7, op) = (subject("dev7", Role::Device), subject("op", Role::Operator));
+        for (name, is) in [
+            ("devices", true),
+            ("devices/dev7", true),
+            ("devices/dev7/t", true),
+            ("devices/dev8", false),
+            ("devices/dev8/t", false),
+            ("commands", true),
+            ("alarms", false),
+            ("weather", true),
+        ] {
+            assert_eq!(reaches(&dev7, name), is, "{name}");
+            assert!(reaches(&op, name), "{name}");
+        }
     }
 
     #[test]

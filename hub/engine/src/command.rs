@@ -365,7 +365,13 @@ pub enum PubsubAction {
     },
     /// §5.3, §5.4: disco#info of a node. Answer: [`PubsubReply::NodeInfo`].
     Describe { node: NodeId },
-    /// §5.2: disco#items of the service, or §5.5 of a node (its items). Answer: [`PubsubReply::Nodes`] or `ItemIds`.
+    /// §5.2: disco#items of the service (the first levels of its tree) or of an account (its personal nodes), or §5.5 of a name
+    /// (the items of its node, and the levels below). Answer: [`PubsubReply::Branch`], or `Nodes` for an account.
+    Browse {
+        node: Option<NodeId>,
+        page: Option<PageRequest>,
+    },
+    /// Names in one list, all or those at and below one. Answer: [`PubsubReply::Nodes`].
     List {
         node: Option<NodeId>,
         page: Option<PageRequest>,
@@ -467,10 +473,15 @@ pub enum PubsubReply {
         list: Vec<(NodeId, Box<str>)>,
         page: Option<PageInfo>,
     },
-    ItemIds {
-        node: NodeId,
-        list: Vec<ItemId>,
+    Branch {
+        node: Option<NodeId>,
+        nodes: Vec<(NodeId, Box<str>)>,
+        items: Vec<ItemId>,
         page: Option<PageInfo>,
+    },
+    /// A name that only has nodes below it (S17).
+    Level {
+        node: NodeId,
     },
     Archive {
         reference: Option<Box<str>>,
@@ -577,7 +588,7 @@ impl Answer {
                         .map(|entry| 2 * ENTRY + entry.event.as_ref().map_or(0, NodeEvent::weight))
                         .sum(),
                     PubsubReply::Nodes { list, .. } => list.len() * ENTRY,
-                    PubsubReply::ItemIds { list, .. } => list.len() * ENTRY,
+                    PubsubReply::Branch { nodes, items, .. } => (nodes.len() + items.len()) * ENTRY,
                     PubsubReply::Subscriptions { list, .. } => list.len() * ENTRY,
                     PubsubReply::SubscriptionsRefused { refused, .. } => refused.len() * ENTRY,
                     PubsubReply::Pending {

@@ -235,6 +235,13 @@ pub enum StoreQuery {
     /// Nodes that come after the one with this number, in whichever order, to look whether items of theirs are expired.
     /// Answer: `Sweep`.
     Sweep { after: u64, max: u32 },
+    /// What is right below a name of the service's tree, or the first levels of all (S17): levels, then, if `items` asks for them,
+    /// the items of the node of that name, those published since. Answer: `Branch`.
+    Branch {
+        under: Option<NodeId>,
+        items: Option<Option<Timestamp>>,
+        page: PageRequest,
+    },
     /// Nodes of a host whose name is `under` or below it, in order of name. Answer: `Nodes`.
     Nodes {
         host: Option<BareJid>,
@@ -329,6 +336,12 @@ pub enum StoreAnswer {
     Node(Option<Box<NodeRecord>>),
     Items {
         items: Vec<Arc<Item>>,
+        page: PageInfo,
+    },
+    /// The keys of the page are the store's own.
+    Branch {
+        nodes: Vec<(NodeId, Box<str>)>,
+        items: Vec<ItemId>,
         page: PageInfo,
     },
     Nodes {

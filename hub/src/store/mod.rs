@@ -16,6 +16,7 @@ mod encode;
 mod fault;
 mod items;
 mod lock;
+mod names;
 mod nodes;
 mod owed;
 mod query;
@@ -23,6 +24,7 @@ mod reader;
 mod schema;
 mod shell;
 mod subscriptions;
+mod tree;
 mod writer;
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use leveret_engine::{
 };
 use rusqlite::Connection;
 
-use super::{accounts, documents, fault::Fault, items, nodes, owed, subscriptions};
+use super::{accounts, documents, fault::Fault, items, names, nodes, owed, subscriptions, tree};
 
 /// Answers a query on any connection.
 pub(super) fn answer(conn: &Connection, query: &StoreQuery) -> Result<StoreAnswer, Fault> {
@@ -83,8 +83,13 @@ pub(super) fn answer(conn: &Connection, query: &StoreQuery) -> Result<StoreAnswe
             StoreAnswer::ArchiveEnds(node.map_or(Ok(None), |node| items::ends(conn, node, *since))?)
         }
         StoreQuery::Sweep { after, max } => nodes::sweep(conn, *after, *max)?,
+        StoreQuery::Branch { under, items, page } => {
+            let tree::Branch { nodes, items, page } =
+                tree::branch(conn, under.as_ref(), *items, page)?;
+            StoreAnswer::Branch { nodes, items, page }
+        }
         StoreQuery::Nodes { host, under, page } => {
-            let (list, page) = nodes::page(conn, host.as_ref(), under.as_ref(), page)?;
+            let (list, page) = names::page(conn, host.as_ref(), under.as_ref(), page)?;
             StoreAnswer::Nodes { list, page }
         }
         StoreQuery::Present { hosts, names } => {
@@ -197,6 +202,7 @@ fn about(query: &StoreQuery) -> About<'_> {
         | StoreQuery::Archive { at, .. }
         | StoreQuery::ArchiveEnds { at, .. } => About::Node(at),
         StoreQuery::Boot
+        | StoreQuery::Branch { .. }
         | StoreQuery::Nodes { .. }
         | StoreQuery::PersonalNodes { .. }
         | StoreQuery::Present { .. }

@@ -437,6 +437,11 @@ impl Store {
                 items.truncate(max as usize);
                 StoreAnswer::Items { items, page: page(count) }
             }
+            StoreQuery::Branch { .. } => StoreAnswer::Branch {
+                nodes: self.nodes.iter().map(|(at, (node, _))| (at.node.clone(), node.config.title.clone())).collect(),
+                items: Vec::new(),
+                page: page(self.nodes.len()),
+            },
             StoreQuery::Nodes { .. } => StoreAnswer::Nodes {
                 list: self.nodes.iter().map(|(at, (node, _))| (at.node.clone(), node.config.title.clone())).collect(),
                 page: page(self.nodes.len()),

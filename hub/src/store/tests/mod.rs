@@ -10,6 +10,7 @@ mod plans;
 mod random;
 mod subscriptions;
 mod threads;
+mod tree;
 
 use std::sync::Arc;
 

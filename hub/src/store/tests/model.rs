@@ -399,6 +399,7 @@ impl Model {
                 StoreAnswer::ArchiveEnds(node.and_then(|node| node.items.ends(*since)))
             }
             StoreQuery::Sweep { .. } => unreachable!("rows have no numbers here"),
+            StoreQuery::Branch { .. } => unreachable!("tests/tree.rs has its own model"),
             StoreQuery::Nodes { host, under, page } => {
                 let is_in = |at: &NodeAddress| {
                     let below = |name: &NodeId| {

@@ -3,7 +3,7 @@
 use leveret_engine::effect::AccountCounts;
 
 use super::*;
-use crate::store::{LIST_ENTRIES_MAX, items, nodes};
+use crate::store::{LIST_ENTRIES_MAX, items, names};
 
 #[test]
 fn a_node_keeps_its_newest_items_and_a_replaced_one_is_the_newest() {
@@ -479,7 +479,7 @@ fn no_list_is_longer_than_its_bound() {
     };
     assert_eq!(
         (list.len() as u32, page.count),
-        (LIST_ENTRIES_MAX, nodes::NAMES_COUNTED_MAX as u32)
+        (LIST_ENTRIES_MAX, names::NAMES_COUNTED_MAX as u32)
     );
 }
 

@@ -17,6 +17,7 @@ mod config;
 mod configs;
 mod contents;
 mod create;
+mod discovery;
 mod field;
 mod history;
 mod ids;
@@ -437,7 +438,8 @@ impl Pubsub {
                 self.set_affiliations(who, node, changes, directory)
             }
             A::Describe { node } => self.describe(who, node, directory),
-            A::List { node, page } => self.list(who, node, page, directory, now),
+            A::Browse { node, page } => self.browse(who, node, page, directory, now),
+            A::List { node, page } => Ok(self.list(who, node, page, directory)),
         }
     }
 
@@ -482,6 +484,7 @@ fn node_of(action: &PubsubAction) -> Option<&NodeId> {
         A::Create { node, .. }
         | A::Subscriptions { node }
         | A::Affiliations { node }
+        | A::Browse { node, .. }
         | A::List { node, .. }
         | A::DefaultOptions { node }
         | A::GetPending { node, .. } => node.as_ref(),
@@ -533,6 +536,7 @@ fn needs_rosters(action: &PubsubAction, node: &Node) -> bool {
     match action {
         A::Subscribe { .. }
         | A::Items { .. }
+        | A::Browse { .. }
         | A::List { .. }
         | A::Configure { .. }
         | A::SetAffiliations { .. } => true,

@@ -1,32 +1,25 @@
-//! What changes nothing: items, one's own subscriptions and affiliations, discovery (XEP-0060 §5, §6.5).
+//! What changes nothing: items, one's own subscriptions and affiliations (XEP-0060 §5.6, §5.7, §6.5).
 
 use std::sync::Arc;
 
 use crate::{
-    access::{Action, Verdict},
-    address::{BareJid, Jid},
+    access::Action,
+    address::Jid,
     command::{PageRequest, PubsubReply, Reply},
     effect::{StoreAnswer, StoreQuery},
-    item::{Affiliation, Item, ItemReply, NodeConfig, NodeSubscription, Order, PersonalNode},
+    item::{Affiliation, Item, ItemReply, NodeSubscription, Order},
     node::{ItemId, NodeId},
     refusal::{Detail, Reason, Refusal},
     service::{Decision, Directory},
     time::Now,
 };
 
-use super::{
-    Asker, Pubsub, answer,
-    rights::{Rights, is_admitted},
-};
+use super::{Asker, Pubsub, answer, rights::Rights};
 
 /// Most items of one answer; the rest is paged (§6.5.4).
 const ITEMS_PER_REPLY_MAX: u32 = 256;
 /// Most payload bytes of one answer, well below what a mailbox holds. At least one item is always sent.
 const REPLY_BYTES_MAX: usize = 512 * 1024;
-/// Most owners, and most publishers, that the meta-data of a node names.
-const OWNERS_SHOWN_MAX: usize = 100;
-/// Most names of one answer to disco.
-const NAMES_PER_REPLY_MAX: u32 = 1_000;
 
 /// Which items are asked for.
 pub(super) struct ItemsWanted {
@@ -239,177 +232,6 @@ impl Pubsub {
                 other => Err(unexpected(&other)),
             }),
         })
-    }
-
-    /// §5.3, §5.4: what a node is and its meta-data.
-    pub(super) fn describe(
-        &self,
-        who: &Asker,
-        id: NodeId,
-        directory: &dyn Directory,
-    ) -> Result<Decision, Refusal> {
-        Rights::new(&self.rules, who).not_denied(Action::Subscribe, &id)?;
-        let (at, node) = self.existing(who, &id)?;
-        if who.host.is_some() {
-            // Of what is private even the title is.
-            Rights::new(&self.rules, who).may_read(&id, node, directory)?;
-        }
-        let config = Box::new(NodeConfig::clone(&node.config));
-        let (creator, created) = (node.creator.clone(), node.created);
-        let owners = node.owners().take(OWNERS_SHOWN_MAX).cloned().collect();
-        let publishers = node.publishers().take(OWNERS_SHOWN_MAX).cloned().collect();
-        let subscribers = u32::try_from(node.subscribers(&self.interest)).unwrap_or(u32::MAX);
-        Ok(Decision::Read {
-            query: StoreQuery::NodeCounts(at),
-            then: Box::new(move |answer| match answer {
-                StoreAnswer::Counts { items, .. } => Ok(reply(PubsubReply::NodeInfo {
-                    node: id,
-                    config,
-                    creator,
-                    created,
-                    owners,
-                    publishers,
-                    items,
-                    subscribers,
-                })),
-                other => Err(unexpected(&other)),
-            }),
-        })
-    }
-
-    /// §5.2: the nodes of the service; §5.5: the items of a node. A name that only has nodes below it lists those (S17).
-    pub(super) fn list(
-        &self,
-        who: &Asker,
-        node: Option<NodeId>,
-        page: Option<PageRequest>,
-        directory: &dyn Directory,
-        now: Now,
-    ) -> Result<Decision, Refusal> {
-        let paged = page.is_some();
-        let page = page.unwrap_or_default();
-        let page = PageRequest {
-            max: Some(page.max.unwrap_or(u32::MAX).min(NAMES_PER_REPLY_MAX)),
-            ..page
-        };
-        let Some(id) = node else {
-            return Ok(match &who.host {
-                Some(host) => list_personal(who, host, page, paged, directory),
-                None => self.list_nodes(who, None, page, paged),
-            });
-        };
-        let rights = Rights::new(&self.rules, who);
-        rights.not_denied(Action::Subscribe, &id)?;
-        let Ok((at, node)) = self.existing(who, &id) else {
-            if who.host.is_some() {
-                return Err(Reason::ItemNotFound.into());
-            }
-            return Ok(self.list_nodes(who, Some(id), page, paged));
-        };
-        rights.may_read(&id, node, directory)?;
-        if !node.config.persist_items {
-            return Ok(answer(PubsubReply::ItemIds {
-                node: id,
-                list: Vec::new(),
-                page: None,
-            }));
-        }
-        let since = self.kept(&at, node, now).unexpired;
-        Ok(Decision::Read {
-            query: StoreQuery::Items {
-                at,
-                max: NAMES_PER_REPLY_MAX,
-                page: paged.then_some(page),
-                order: Order::default(),
-                since,
-                with_payload: false,
-            },
-            then: Box::new(move |answer| match answer {
-                StoreAnswer::Items { items, page } => Ok(reply(PubsubReply::ItemIds {
-                    node: id,
-                    page: (paged || page.count as usize > items.len()).then_some(page),
-                    list: items.iter().map(|item| item.id.clone()).collect(),
-                })),
-                other => Err(unexpected(&other)),
-            }),
-        })
-    }
-
-    fn list_nodes(
-        &self,
-        who: &Asker,
-        under: Option<NodeId>,
-        page: PageRequest,
-        paged: bool,
-    ) -> Decision {
-        let rules = Arc::clone(&self.rules);
-        let subject = who.subject.clone();
-        let all = who.superuser;
-        let named = under.is_some();
-        Decision::Read {
-            query: StoreQuery::Nodes {
-                host: None,
-                under,
-                page,
-            },
-            then: Box::new(move |answer| match answer {
-                StoreAnswer::Nodes { list, .. } if named && list.is_empty() => {
-                    Err(Reason::ItemNotFound.into())
-                }
-                StoreAnswer::Nodes { mut list, page } => {
-                    let short = paged || page.count as usize > list.len();
-                    // Names that the asker is denied are not shown; the page's own keys stay, so that paging goes on.
-                    list.retain(|(node, _)| {
-                        let verdict = rules.on_node(&subject, Action::Subscribe, node.as_str());
-                        all || verdict != Verdict::Deny
-                    });
-                    Ok(reply(PubsubReply::Nodes {
-                        list,
-                        page: short.then_some(page),
-                    }))
-                }
-                other => Err(unexpected(&other)),
-            }),
-        }
-    }
-}
-
-/// XEP-0163 §5: only nodes that the asker may subscribe to or read.
-fn list_personal(
-    who: &Asker,
-    host: &BareJid,
-    page: PageRequest,
-    paged: bool,
-    directory: &dyn Directory,
-) -> Decision {
-    let asker = who.subject.jid.clone();
-    let own = asker == *host || who.superuser;
-    let acquaintance = directory.acquaintance(host, &asker);
-    let (sees, groups) = (acquaintance.sees, acquaintance.groups.to_vec());
-    let may_know = move |node: &PersonalNode| match node.affiliation {
-        _ if own => true,
-        Affiliation::Owner | Affiliation::Publisher | Affiliation::Member => true,
-        Affiliation::Outcast | Affiliation::PublishOnly => false,
-        Affiliation::None => is_admitted(&node.config, sees, &groups),
-    };
-    Decision::Read {
-        query: StoreQuery::PersonalNodes {
-            host: host.clone(),
-            asker,
-            page,
-        },
-        then: Box::new(move |answer| match answer {
-            StoreAnswer::PersonalNodes { mut list, page } => {
-                let short = paged || page.count as usize > list.len();
-                list.retain(may_know);
-                let named = |node: PersonalNode| (node.node, node.config.title);
-                Ok(reply(PubsubReply::Nodes {
-                    list: list.into_iter().map(named).collect(),
-                    page: short.then_some(page),
-                }))
-            }
-            other => Err(unexpected(&other)),
-        }),
     }
 }
 

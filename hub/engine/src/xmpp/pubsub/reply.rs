@@ -5,7 +5,7 @@
 use crate::{
     command::{PageInfo, PubsubReply},
     item::{Affiliation, Item, NodeSubscription, SubscriptionOptions, SubscriptionState},
-    node::NodeId,
+    node::{ItemId, NodeId},
     refusal::Detail,
     xmpp::{data_form::Purpose, mam, namespace as ns, rsm::write_page, xml::Writer},
 };
@@ -131,7 +131,8 @@ pub fn render_reply(reply: &PubsubReply, as_owner: bool, service: &str, out: &mu
         }
         PubsubReply::NodeInfo { .. }
         | PubsubReply::Nodes { .. }
-        | PubsubReply::ItemIds { .. }
+        | PubsubReply::Branch { .. }
+        | PubsubReply::Level { .. }
         | PubsubReply::Pending { .. }
         | PubsubReply::Archive { .. }
         | PubsubReply::ArchiveEnds(_) => {}
@@ -177,31 +178,49 @@ fn write_disco(reply: &PubsubReply, service: &str, w: &mut Writer<'_>) -> bool {
         }
         PubsubReply::Archive { page, .. } => mam::write_fin(page, w),
         PubsubReply::ArchiveEnds(ends) => mam::write_meta_data(ends.as_ref(), w),
-        PubsubReply::Nodes { list, page } => {
-            w.open("query").attr("xmlns", ns::DISCO_ITEMS);
-            for (node, title) in list {
-                w.open("item").attr("jid", service);
-                w.attr("node", node.as_str());
-                w.attr_opt("name", Some(&**title).filter(|title| !title.is_empty()));
-                w.close("item");
-            }
-            write_page_of(page, w);
-            w.close("query");
-        }
-        PubsubReply::ItemIds { node, list, page } => {
-            w.open("query").attr("xmlns", ns::DISCO_ITEMS);
+        PubsubReply::Level { node } => {
+            w.open("query").attr("xmlns", ns::DISCO_INFO);
             w.attr("node", node.as_str());
-            for id in list {
-                // §5.5: the item's id is the name.
-                w.open("item").attr("jid", service);
-                w.attr("name", id.as_str()).close("item");
-            }
-            write_page_of(page, w);
+            w.open("identity").attr("category", "pubsub");
+            w.attr("type", "collection").close("identity");
             w.close("query");
         }
+        PubsubReply::Nodes { list, page } => write_branch(None, list, &[], page, service, w),
+        PubsubReply::Branch {
+            node,
+            nodes,
+            items,
+            page,
+        } => write_branch(node.as_ref(), nodes, items, page, service, w),
         _ => return false,
     }
     true
+}
+
+/// §5.2, §5.5: what is below something, and what is in it.
+fn write_branch(
+    of: Option<&NodeId>,
+    nodes: &[(NodeId, Box<str>)],
+    items: &[ItemId],
+    page: &Option<PageInfo>,
+    service: &str,
+    w: &mut Writer<'_>,
+) {
+    w.open("query").attr("xmlns", ns::DISCO_ITEMS);
+    w.attr_opt("node", of.map(NodeId::as_str));
+    for (node, title) in nodes {
+        w.open("item").attr("jid", service);
+        w.attr("node", node.as_str());
+        w.attr_opt("name", Some(&**title).filter(|title| !title.is_empty()));
+        w.close("item");
+    }
+    for id in items {
+        // §5.5: the item's id is the name.
+        w.open("item").attr("jid", service);
+        w.attr("name", id.as_str()).close("item");
+    }
+    write_page_of(page, w);
+    w.close("query");
 }
 
 /// `publisher`: the node shows who published its items (§7.1.2.3).

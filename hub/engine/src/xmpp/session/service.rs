@@ -63,7 +63,7 @@ pub(in crate::xmpp) fn read(
             node: node(child)?.ok_or(Reason::BadRequest)?,
         },
         // §5.2, §5.5.
-        (ns::DISCO_ITEMS, "query") => PubsubAction::List {
+        (ns::DISCO_ITEMS, "query") => PubsubAction::Browse {
             node: node(child)?,
             page: rsm::read_page(child)?,
         },

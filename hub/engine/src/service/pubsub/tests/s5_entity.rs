@@ -17,6 +17,19 @@ mod s5_2_nodes {
         world.create(&dev7, "devices/dev7/t", &[]);
         world.create(&dev8, "devices/dev8/t", &[]);
         world.create(&dev8, "free/a", &[]);
+        let mut look = |name: Option<&str>| -> Vec<String> {
+            let browse = PubsubAction::Browse {
+                node: name.map(node),
+                page: None,
+            };
+            let PubsubReply::Branch { nodes, .. } = pubsub(world.ask(&dev7, browse)) else {
+                panic!()
+            };
+            nodes.iter().map(|(node, _)| node.to_string()).collect()
+        };
+        assert_eq!(look(None), ["devices", "free"]);
+        assert_eq!(look(Some("devices")), ["devices/dev7"]);
+        assert_eq!(look(Some("devices/dev7")), ["devices/dev7/t"]);
         let list = PubsubAction::List {
             node: None,
             page: None,
@@ -26,22 +39,54 @@ mod s5_2_nodes {
         };
         let names: Vec<_> = list.iter().map(|(node, _)| node.as_str()).collect();
         assert_eq!(names, ["devices/dev7/t", "free/a"]);
+        // What lies beyond a deny is as what is not there, and said with the deny.
+        for name in ["devices/dev8", "devices/dev8/t", "devices/dev9"] {
+            for action in [
+                PubsubAction::Browse {
+                    node: Some(node(name)),
+                    page: None,
+                },
+                PubsubAction::Describe { node: node(name) },
+            ] {
+                refused(world.ask(&dev7, action), Reason::Forbidden, None);
+            }
+        }
+    }
+
+    #[test]
+    fn s17_a_level_that_is_no_node_is_described_as_a_collection() {
+        let (mut world, dev7) = (World::new(), device("dev7"));
+        world.create(&dev7, "free/a/b", &[]);
+        let describe = |name| PubsubAction::Describe { node: node(name) };
+        for name in ["free", "free/a"] {
+            let told = pubsub(world.ask(&dev7, describe(name)));
+            assert_eq!(told, PubsubReply::Level { node: node(name) });
+        }
+        refused(
+            world.ask(&dev7, describe("free/x")),
+            Reason::ItemNotFound,
+            None,
+        );
     }
 
     #[test]
     fn s17_a_name_with_nodes_below_it_lists_them_and_an_unknown_one_is_item_not_found() {
         let (mut world, dev7) = (World::new(), device("dev7"));
         world.create(&dev7, "free/a/b", &[]);
-        let list = |name| PubsubAction::List {
+        let browse = |name| PubsubAction::Browse {
             node: Some(node(name)),
             page: None,
         };
-        let PubsubReply::Nodes { list: below, .. } = pubsub(world.ask(&dev7, list("free/a")))
+        let PubsubReply::Branch { nodes: below, .. } = pubsub(world.ask(&dev7, browse("free/a")))
         else {
             panic!()
         };
         assert_eq!(below[0].0.as_str(), "free/a/b");
-        refused(world.ask(&dev7, list("free/x")), Reason::ItemNotFound, None);
+        refused(
+            world.ask(&dev7, browse("free/x")),
+            Reason::ItemNotFound,
+            None,
+        );
     }
 }
 
@@ -83,14 +128,16 @@ mod s5_5_items {
     fn a_node_lists_the_ids_of_its_items() {
         let (mut world, dev7) = (World::new(), device("dev7"));
         world.publish(&dev7, "free/a", "1").unwrap();
-        let list = PubsubAction::List {
+        world.publish(&dev7, "free/a/b", "2").unwrap();
+        let browse = PubsubAction::Browse {
             node: Some(node("free/a")),
             page: None,
         };
-        let PubsubReply::ItemIds { list, .. } = pubsub(world.ask(&dev7, list)) else {
+        let PubsubReply::Branch { nodes, items, .. } = pubsub(world.ask(&dev7, browse)) else {
             panic!()
         };
-        assert_eq!(list, [ItemId::parse("1").unwrap()]);
+        assert_eq!(items, [ItemId::parse("1").unwrap()]);
+        assert_eq!(nodes[0].0.as_str(), "free/a/b");
     }
 }
 

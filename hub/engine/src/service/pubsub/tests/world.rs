@@ -511,6 +511,31 @@ impl Store {
                     },
                 }
             }
+            StoreQuery::Branch { under, items, .. } => {
+                let prefix = under
+                    .as_ref()
+                    .map_or_else(String::new, |top| format!("{top}/"));
+                let names = self.nodes.keys().filter(|at| at.host.is_none());
+                let below = names.filter_map(|at| at.node.as_str().strip_prefix(&prefix));
+                let mut nodes: Vec<_> = below
+                    .filter_map(|rest| rest.split('/').next())
+                    .map(|level| (node(&format!("{prefix}{level}")), "".into()))
+                    .collect();
+                nodes.dedup();
+                let own = under.map(NodeAddress::of_service);
+                let own = own
+                    .and_then(|at| self.nodes.get(&at))
+                    .filter(|_| items.is_some());
+                let ids = own.map_or(&[][..], |(_, items)| items);
+                StoreAnswer::Branch {
+                    page: PageInfo {
+                        count: (nodes.len() + ids.len()) as u32,
+                        ..PageInfo::default()
+                    },
+                    nodes,
+                    items: ids.iter().map(|item| item.id.clone()).collect(),
+                }
+            }
             StoreQuery::Nodes { under, .. } => {
                 let below = |name: &str| match &under {
                     None => true,

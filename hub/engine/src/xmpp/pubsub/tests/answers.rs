@@ -215,15 +215,22 @@ mod replies {
             "<query xmlns='http://jabber.org/protocol/disco#items'>\
              <item jid='pubsub.localhost' node='a' name='T'/><item jid='pubsub.localhost' node='b'/></query>"
         );
-        let ids = PubsubReply::ItemIds {
-            node: node("a"),
-            list: vec![item_id("1")],
+        let branch = PubsubReply::Branch {
+            node: Some(node("a")),
+            nodes: vec![(node("a/b"), "".into())],
+            items: vec![item_id("1")],
             page: None,
         };
         assert_eq!(
-            reply(&ids, false),
+            reply(&branch, false),
             "<query xmlns='http://jabber.org/protocol/disco#items' node='a'>\
-             <item jid='pubsub.localhost' name='1'/></query>"
+             <item jid='pubsub.localhost' node='a/b'/><item jid='pubsub.localhost' name='1'/></query>"
+        );
+        let level = PubsubReply::Level { node: node("a") };
+        assert_eq!(
+            reply(&level, false),
+            "<query xmlns='http://jabber.org/protocol/disco#info' node='a'>\
+             <identity category='pubsub' type='collection'/></query>"
         );
     }
 
