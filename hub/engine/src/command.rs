@@ -1,6 +1,8 @@
 //! All that a session may ask of the router, and all that it may hear back.
 
 mod admin;
+mod page;
+mod pubsub;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -9,26 +11,23 @@ use bytes::Bytes;
 use crate::{
     account::{Account, Contact, Role},
     address::{BareJid, FullJid, Jid},
-    archive::{ArchiveEnd, ArchiveFilter, ArchivePage},
     capabilities,
     component::Component,
     credentials::Credentials,
     document::DocumentKey,
-    event::{Archived, NodeEvent},
-    item::{
-        Affiliation, NodeConfig, NodeSubscription, Order, SubscriptionOptions, SubscriptionState,
-    },
     message::{Handshake, Iq, Message, Presence, Resource},
-    node::{ItemId, NodeId},
-    payload::Payload,
     refusal::Refusal,
     roster_group::SharedContacts,
-    time::Timestamp,
 };
 
-pub use self::admin::{
-    AdminReply, AdminRequest, NodeTraffic, NodeUsage, RouterStatus, SessionInfo,
+pub use self::{
+    admin::{AdminReply, AdminRequest, NodeTraffic, NodeUsage, RouterStatus, SessionInfo},
+    page::{PageInfo, PageRequest},
+    pubsub::{ArchiveRequest, Field, NewItem, PubsubAction, PubsubReply, PubsubRequest},
 };
+
+/// What a name of two parts weighs in an answer, with what goes along with it, in bytes.
+const ENTRY: usize = 256;
 
 /// One session of the router: an index and a generation, so that a stale one finds nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -208,289 +207,6 @@ pub enum Command {
     Admin(Box<AdminRequest>),
 }
 
-/// One field of a configuration form, without XML.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Field {
-    /// Its name, `pubsub#title` for example.
-    pub var: Box<str>,
-    /// Its values.
-    pub values: Vec<Box<str>>,
-}
-
-/// A page of a list (XEP-0059), as asked.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct PageRequest {
-    /// Most entries wanted; 0 asks for the count alone.
-    pub max: Option<u32>,
-    /// After this entry; an empty text asks for the first page.
-    pub after: Option<Box<str>>,
-    /// Before this entry; an empty text asks for the last page.
-    pub before: Option<Box<str>>,
-    /// From this index.
-    pub index: Option<u32>,
-}
-
-/// Where a page stands in its list.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct PageInfo {
-    /// Key of the first entry.
-    pub first: Option<Box<str>>,
-    /// Its index.
-    pub index: Option<u32>,
-    /// Key of the last entry.
-    pub last: Option<Box<str>>,
-    /// Entries in the whole list.
-    pub count: u32,
-}
-
-/// A request to the pubsub service, or to the personal nodes of `host`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PubsubRequest {
-    /// The account whose personal nodes are meant; `None` for the service.
-    pub host: Option<BareJid>,
-    /// What to do.
-    pub action: PubsubAction,
-}
-
-/// What to do at a pubsub service, by XEP-0060's use cases.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(
-    missing_docs,
-    reason = "the names are the specification's; sections are given"
-)]
-pub enum PubsubAction {
-    /// §8.1; without a name the hub makes one ("instant node"). Answer: [`PubsubReply::Created`].
-    Create {
-        node: Option<NodeId>,
-        config: Vec<Field>,
-    },
-    /// §8.2. Answer: [`PubsubReply::Config`].
-    GetConfig { node: NodeId },
-    /// §8.2.4. Answer: `Done`.
-    Configure { node: NodeId, config: Vec<Field> },
-    /// §8.3. Answer: [`PubsubReply::Config`].
-    DefaultConfig,
-    /// §8.4. Answer: `Done`.
-    Delete {
-        node: NodeId,
-        redirect: Option<Box<str>>,
-    },
-    /// §8.5. Answer: `Done`.
-    Purge { node: NodeId },
-    /// §7.1; several items only where the service offers multi-items. Answer: [`PubsubReply::Published`].
-    Publish {
-        node: NodeId,
-        items: Vec<NewItem>,
-        options: Option<Vec<Field>>,
-    },
-    /// §7.2. Answer: `Done`.
-    Retract {
-        node: NodeId,
-        items: Vec<ItemId>,
-        notify: bool,
-    },
-    /// §6.1; `node` may be a filter. Answer: [`PubsubReply::Subscribed`].
-    Subscribe {
-        node: NodeId,
-        jid: Jid,
-        options: Option<Vec<Field>>,
-    },
-    /// §6.2. Answer: `Done`.
-    Unsubscribe {
-        node: NodeId,
-        jid: Jid,
-        subid: Option<Box<str>>,
-    },
-    /// §6.3.1. Answer: [`PubsubReply::Options`].
-    GetOptions {
-        node: NodeId,
-        jid: Jid,
-        subid: Option<Box<str>>,
-    },
-    /// §6.3.5. Answer: `Done`.
-    SetOptions {
-        node: NodeId,
-        jid: Jid,
-        subid: Option<Box<str>>,
-        options: Vec<Field>,
-    },
-    /// §6.4: of a node, or of all. Answer: [`PubsubReply::DefaultOptions`].
-    DefaultOptions { node: Option<NodeId> },
-    /// §8.6: an owner's answer to a request to be subscribed. Answer: `Done`.
-    Authorize {
-        node: NodeId,
-        jid: Jid,
-        subid: Option<Box<str>>,
-        allow: bool,
-    },
-    /// §8.7: nodes with requests that wait, or those of one node. Answer: [`PubsubReply::Pending`].
-    GetPending {
-        node: Option<NodeId>,
-        /// What the protocol calls this execution of the command; it comes back with the answer.
-        execution: Box<str>,
-    },
-    /// §6.5. Answer: [`PubsubReply::Items`].
-    Items {
-        node: NodeId,
-        ids: Vec<ItemId>,
-        max: Option<u32>,
-        subid: Option<Box<str>>,
-        page: Option<PageRequest>,
-        order: Order,
-    },
-    /// XEP-0442 §2: of what was published. Answer: [`PubsubReply::Archive`].
-    Archive {
-        node: NodeId,
-        request: Box<ArchiveRequest>,
-    },
-    /// XEP-0313 §5. Answer: [`PubsubReply::ArchiveEnds`].
-    ArchiveEnds { node: NodeId },
-    /// §5.6: the asker's own. Answer: [`PubsubReply::Subscriptions`].
-    Subscriptions { node: Option<NodeId> },
-    /// §5.7: the asker's own. Answer: [`PubsubReply::Affiliations`].
-    Affiliations { node: Option<NodeId> },
-    /// §8.8.1. Answer: [`PubsubReply::Subscriptions`].
-    NodeSubscriptions { node: NodeId },
-    /// §8.8.2. Answer: `Done`.
-    SetSubscriptions {
-        node: NodeId,
-        changes: Vec<(Jid, SubscriptionState, Option<Box<str>>)>,
-    },
-    /// §8.9.1. Answer: [`PubsubReply::Affiliations`].
-    NodeAffiliations { node: NodeId },
-    /// §8.9.2. Answer: `Done`.
-    SetAffiliations {
-        node: NodeId,
-        changes: Vec<(BareJid, Affiliation)>,
-    },
-    /// §5.3, §5.4: disco#info of a node. Answer: [`PubsubReply::NodeInfo`].
-    Describe { node: NodeId },
-    /// §5.2: disco#items of the service (the first levels of its tree) or of an account (its personal nodes), or §5.5 of a name
-    /// (the items of its node, and the levels below). Answer: [`PubsubReply::Branch`], or `Nodes` for an account.
-    Browse {
-        node: Option<NodeId>,
-        page: Option<PageRequest>,
-    },
-    /// Names in one list, all or those at and below one. Answer: [`PubsubReply::Nodes`].
-    List {
-        node: Option<NodeId>,
-        page: Option<PageRequest>,
-    },
-}
-
-/// What is asked of an archive (XEP-0313 §4).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ArchiveRequest {
-    /// What the asker calls the request, for the answers to name.
-    pub reference: Option<Box<str>>,
-    /// Which entries.
-    pub filter: ArchiveFilter,
-    /// Which part of them.
-    pub page: PageRequest,
-    /// Newest first (XEP-0413 §4.4).
-    pub descending: bool,
-    /// The entries of the page are sent in reverse (§4.3.4).
-    pub flipped: bool,
-}
-
-/// An item to be published.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct NewItem {
-    /// The publisher's id; else the hub makes one.
-    pub id: Option<ItemId>,
-    /// What it carries.
-    pub payload: Option<Payload>,
-}
-
-/// An answer of the pubsub service.
-#[derive(Debug, Clone, PartialEq)]
-#[allow(missing_docs, reason = "see PubsubAction")]
-pub enum PubsubReply {
-    Created {
-        node: NodeId,
-    },
-    Config {
-        node: Option<NodeId>,
-        config: Box<NodeConfig>,
-    },
-    Published {
-        node: NodeId,
-        items: Vec<ItemId>,
-    },
-    Subscribed {
-        node: NodeId,
-        jid: Jid,
-        subid: Box<str>,
-        state: SubscriptionState,
-        /// What holds, for whoever said something of options.
-        options: Option<Box<SubscriptionOptions>>,
-    },
-    Options {
-        node: NodeId,
-        jid: Jid,
-        subid: Option<Box<str>>,
-        options: Box<SubscriptionOptions>,
-    },
-    DefaultOptions {
-        node: Option<NodeId>,
-    },
-    /// §8.8.2.4: these could not be changed, and are as they were; all others were changed.
-    SubscriptionsRefused {
-        node: NodeId,
-        refused: Vec<NodeSubscription>,
-    },
-    /// `nodes`: where requests wait; `None`: those of the one node are on their way.
-    Pending {
-        execution: Box<str>,
-        nodes: Option<Vec<NodeId>>,
-    },
-    Items {
-        node: NodeId,
-        items: Vec<Arc<crate::item::Item>>,
-        page: Option<PageInfo>,
-        /// The node shows who published its items.
-        publisher: bool,
-    },
-    Subscriptions {
-        node: Option<NodeId>,
-        list: Vec<(NodeId, NodeSubscription)>,
-    },
-    Affiliations {
-        node: Option<NodeId>,
-        list: Vec<(NodeId, BareJid, Affiliation)>,
-    },
-    NodeInfo {
-        node: NodeId,
-        config: Box<NodeConfig>,
-        creator: BareJid,
-        created: Timestamp,
-        owners: Vec<BareJid>,
-        publishers: Vec<BareJid>,
-        items: u32,
-        subscribers: u32,
-    },
-    Nodes {
-        list: Vec<(NodeId, Box<str>)>,
-        page: Option<PageInfo>,
-    },
-    Branch {
-        node: Option<NodeId>,
-        nodes: Vec<(NodeId, Box<str>)>,
-        items: Vec<ItemId>,
-        page: Option<PageInfo>,
-    },
-    /// A name that only has nodes below it (S17).
-    Level {
-        node: NodeId,
-    },
-    Archive {
-        reference: Option<Box<str>>,
-        entries: Vec<Archived>,
-        page: ArchivePage,
-    },
-    ArchiveEnds(Option<(ArchiveEnd, ArchiveEnd)>),
-}
-
 /// What a command was answered.
 #[derive(Debug)]
 #[allow(
@@ -556,8 +272,6 @@ pub struct Answer {
 impl Answer {
     /// What it weighs in a mailbox, in bytes, beyond a fixed allowance.
     pub fn weight(&self) -> usize {
-        // A name of two parts, with what goes along with it.
-        const ENTRY: usize = 256;
         let address = self.token.to.as_ref().map_or(0, |to| to.as_str().len());
         let asked = self.token.id.len() + address;
         asked
@@ -571,32 +285,7 @@ impl Answer {
                 Ok(Reply::Document { key, content }) => {
                     key.weight() + content.as_ref().map_or(0, Bytes::len)
                 }
-                Ok(Reply::Pubsub(reply) | Reply::Belongings { nodes: reply, .. }) => match &**reply
-                {
-                    PubsubReply::Items { items, .. } => items
-                        .iter()
-                        .map(|item| {
-                            96 + item
-                                .payload
-                                .as_ref()
-                                .map_or(0, |payload| payload.bytes.len())
-                        })
-                        .sum(),
-                    // Each is a message of its own, which names the node.
-                    PubsubReply::Archive { entries, .. } => entries
-                        .iter()
-                        .map(|entry| 2 * ENTRY + entry.event.as_ref().map_or(0, NodeEvent::weight))
-                        .sum(),
-                    PubsubReply::Nodes { list, .. } => list.len() * ENTRY,
-                    PubsubReply::Branch { nodes, items, .. } => (nodes.len() + items.len()) * ENTRY,
-                    PubsubReply::Subscriptions { list, .. } => list.len() * ENTRY,
-                    PubsubReply::SubscriptionsRefused { refused, .. } => refused.len() * ENTRY,
-                    PubsubReply::Pending {
-                        nodes: Some(nodes), ..
-                    } => nodes.len() * ENTRY,
-                    PubsubReply::Affiliations { list, .. } => list.len() * ENTRY,
-                    _ => 0,
-                },
+                Ok(Reply::Pubsub(reply) | Reply::Belongings { nodes: reply, .. }) => reply.weight(),
                 _ => 0,
             }
     }

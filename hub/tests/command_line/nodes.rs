@@ -1,6 +1,6 @@
 //! `leveret node`.
 
-use super::*;
+use crate::place::Place;
 
 #[test]
 fn are_made_filled_read_and_deleted() {

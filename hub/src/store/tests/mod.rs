@@ -4,7 +4,6 @@ mod faults;
 mod history;
 mod kill;
 mod model;
-mod model_items;
 mod ops;
 mod plans;
 mod random;

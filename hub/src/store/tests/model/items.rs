@@ -11,7 +11,7 @@ use leveret_engine::{
     time::Timestamp,
 };
 
-use super::model::{NotFound, cut};
+use super::{NotFound, page::cut};
 use crate::store::items::archive_id;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
