@@ -1,7 +1,7 @@
 //! Notifications: the part that all receivers share, and the headers of one delivery (S23).
 //!
 //! Implements: XEP-0060 1.30 §4.3, §7.1.2.1, §7.2.2.1, §8.2.6, §8.4.2, §8.5.2, §8.8.4, §8.9.4, §12.16; XEP-0131 1.2 §3;
-//! XEP-0033 1.2.1 §4 (`replyto`), as far as §12.17 of XEP-0060 needs it.
+//! XEP-0033 1.2.1 §4 (`replyto`).
 
 use bytes::Bytes;
 
