@@ -28,7 +28,8 @@ const HUB_FEATURES: &[&str] = &[
     ns::VERSION,
 ];
 
-/// What may be asked of an account.
+/// What may be asked of an account. Not `urn:xmpp:mam:2`: by that a client takes its messages to be archived (XEP-0313 §7); that
+/// a node of the account has an archive, the node says.
 const ACCOUNT_FEATURES: &[&str] = &[
     ns::DISCO_INFO,
     ns::DISCO_ITEMS,
@@ -99,6 +100,9 @@ pub fn write_account_info(w: &mut Writer<'_>) {
     write_identity("account", "registered", None, w);
     write_identity("pubsub", "pep", None, w);
     for feature in ACCOUNT_FEATURES {
+        write_feature(feature, w);
+    }
+    for feature in pubsub::ORDER_FEATURES {
         write_feature(feature, w);
     }
     for feature in pubsub::features_at(pubsub::Place::Personal) {

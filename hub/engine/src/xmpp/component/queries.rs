@@ -9,7 +9,7 @@ use crate::{
     refusal::{Reason, Refusal},
     time::Now,
     xmpp::{
-        disco, last, namespace as ns,
+        disco, last, mam, namespace as ns,
         output::Output,
         rsm,
         session::{Asked, Surroundings, service},
@@ -155,6 +155,9 @@ impl Attached {
             (ns::DISCO_INFO, "query") if request.no_node().is_ok() => {
                 request.result(out, service::write_info);
             }
+            _ if service::is_archive_form(request.child, request.kind, false) => {
+                request.result(out, mam::write_form);
+            }
             _ => {
                 let (asked, pubsub) = service::read(request.child, request.kind, None)?;
                 let command = Command::Pubsub(Box::new(pubsub));
@@ -171,6 +174,10 @@ impl Attached {
         around: &mut Surroundings,
         out: &mut Output,
     ) -> Result<(), Refusal> {
+        if service::is_archive_form(request.child, request.kind, true) {
+            request.result(out, mam::write_form);
+            return Ok(());
+        }
         let account = request.to.bare();
         let (asked, command) = match (request.child.namespace(), request.child.name()) {
             (ns::LAST, "query") => {
@@ -178,7 +185,7 @@ impl Attached {
                 (Asked::Activity, Command::Activity { of: account.into() })
             }
             // XEP-0163 §3.1: every account a pubsub service; its nodes are asked for at its own address.
-            (ns::PUBSUB | ns::PUBSUB_OWNER, "pubsub") => {
+            (ns::PUBSUB | ns::PUBSUB_OWNER, "pubsub") | (ns::MAM, _) => {
                 let (asked, pubsub) = service::read(request.child, request.kind, Some(account))?;
                 (asked, Command::Pubsub(Box::new(pubsub)))
             }

@@ -430,6 +430,34 @@ fn every_answer_goes_to_the_address_that_asked() {
 }
 
 #[test]
+fn xep_0442_s2_archives_of_nodes_are_asked_for_at_the_service_and_at_accounts() {
+    for (to, host) in [
+        ("pubsub.localhost", None),
+        ("romeo@localhost", Some("romeo@localhost")),
+    ] {
+        let mut stream = Stream::attached();
+        stream.out.commands.clear();
+        let ask = |kind: &str| {
+            format!(
+                "<iq type='{kind}' id='m1' from='sensors.localhost' to='{to}'>\
+                 <query xmlns='urn:xmpp:mam:2' node='urn:mood'/></iq>"
+            )
+        };
+        assert_eq!(stream.say(&ask("set")), "");
+        let [(_, Command::As { command, .. })] = &stream.out.commands[..] else {
+            panic!("{:?}", stream.out.commands);
+        };
+        let Command::Pubsub(request) = &**command else {
+            panic!("{command:?}");
+        };
+        assert_eq!(request.host.as_ref().map(|host| host.as_str()), host);
+        assert!(matches!(request.action, PubsubAction::Archive { .. }));
+        let form = stream.say(&ask("get"));
+        assert!(form.contains("type='result'") && form.contains("'after-id'"), "{form}");
+    }
+}
+
+#[test]
 fn what_has_no_to_of_its_own_is_written_for_the_address_in_the_tag() {
     let mut stream = Stream::attached();
     let presence = Presence {

@@ -27,10 +27,11 @@ pub use self::{
     request::{parse_pubsub, wants_owner_reply},
 };
 
-/// What disco says of archives and of the order of items (XEP-0313 §7, XEP-0413 §6).
-pub const ARCHIVE_FEATURES: [&str; 5] = [
-    ns::MAM,
-    ns::MAM_EXTENDED,
+/// What the service's disco says of archives (XEP-0313 §7).
+pub const ARCHIVE_FEATURES: [&str; 2] = [ns::MAM, ns::MAM_EXTENDED];
+
+/// What disco says of the order of items, the service's and an account's (XEP-0413 §6).
+pub const ORDER_FEATURES: [&str; 3] = [
     ns::ORDER_BY,
     "urn:xmpp:order-by:1@http://jabber.org/protocol/pubsub",
     "urn:xmpp:order-by:1@urn:xmpp:mam:2",

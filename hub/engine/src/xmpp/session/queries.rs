@@ -91,6 +91,7 @@ impl Bound {
             }
             (ns::LAST | ns::DISCO_INFO | ns::DISCO_ITEMS, "query")
             | (ns::PUBSUB | ns::PUBSUB_OWNER, "pubsub")
+            | (ns::MAM, _)
             | (ns::VCARD, "vCard") => self.query_of_account(request, around, out),
             (ns::PRIVATE, "query") => {
                 let command = private::read(request.child, request.kind, self.account())?;
@@ -297,7 +298,7 @@ impl Bound {
                     }),
                 }
             }
-            (ns::MAM, "query") if request.kind == IqKind::Get => {
+            _ if service::is_archive_form(request.child, request.kind, false) => {
                 self.result(&request, out, mam::write_form);
             }
             _ => {
@@ -325,6 +326,7 @@ impl Bound {
             (request.child.namespace(), request.child.name()),
             (ns::LAST | ns::DISCO_INFO | ns::DISCO_ITEMS, "query")
                 | (ns::PUBSUB | ns::PUBSUB_OWNER, "pubsub")
+                | (ns::MAM, _)
                 | (ns::VCARD, "vCard")
         );
         if of_our_account && answered_here {
@@ -355,6 +357,10 @@ impl Bound {
         around: &mut Surroundings,
         out: &mut Output,
     ) -> Result<(), Refusal> {
+        if service::is_archive_form(request.child, request.kind, true) {
+            self.result(&request, out, mam::write_form);
+            return Ok(());
+        }
         let account = request
             .to
             .as_ref()
@@ -375,7 +381,7 @@ impl Bound {
             }
             // XEP-0163 §3.1: every account a pubsub service; its nodes are asked for at its own address.
             namespace
-                if matches!(namespace, ns::PUBSUB | ns::PUBSUB_OWNER)
+                if matches!(namespace, ns::PUBSUB | ns::PUBSUB_OWNER | ns::MAM)
                     || request
                         .child
                         .attr("node")

@@ -38,7 +38,7 @@ pub(in crate::xmpp) fn write_info(w: &mut Writer<'_>) {
     ] {
         disco::write_feature(feature, w);
     }
-    for feature in pubsub::ARCHIVE_FEATURES {
+    for feature in [&pubsub::ARCHIVE_FEATURES[..], &pubsub::ORDER_FEATURES].concat() {
         disco::write_feature(feature, w);
     }
     for feature in pubsub::features_at(pubsub::Place::Service) {
@@ -67,7 +67,7 @@ pub(in crate::xmpp) fn read(
             node: node(child)?,
             page: rsm::read_page(child)?,
         },
-        (ns::MAM, _) => archive(child, kind)?,
+        (ns::MAM, _) => archive(child, kind, host.is_some())?,
         // RFC 6120 §8.4.
         _ => return Err(Reason::ServiceUnavailable.into()),
     };
@@ -186,11 +186,25 @@ pub(super) fn write_partly_refused(
     w.close("iq");
 }
 
-/// XEP-0442 §2: the archive of a node, which must be named.
-fn archive(child: Element<'_>, kind: IqKind) -> Result<PubsubAction, Refusal> {
+/// Whether the fields of a query are asked for (XEP-0313 §4.1.5), which are the same for all archives; an account has none but
+/// those of its nodes.
+pub(in crate::xmpp) fn is_archive_form(child: Element<'_>, kind: IqKind, account: bool) -> bool {
+    child.is("query", ns::MAM)
+        && kind == IqKind::Get
+        && (!account || child.attr("node").is_some_and(|node| !node.is_empty()))
+}
+
+/// XEP-0442 §2: the archive of a node, which must be named. Without a node an account is asked for its messages.
+fn archive(child: Element<'_>, kind: IqKind, account: bool) -> Result<PubsubAction, Refusal> {
+    let node = match node(child)? {
+        Some(node) => node,
+        None if account => {
+            return Err(Refusal::new(Reason::FeatureNotImplemented)
+                .say("messages have no archive here; a query with 'node' reads that of a node"));
+        }
+        None => return Err(Refusal::new(Reason::BadRequest).because(Detail::NodeidRequired)),
+    };
     let asked = mam::read(child, kind)?;
-    let node =
-        node(child)?.ok_or(Refusal::new(Reason::BadRequest).because(Detail::NodeidRequired))?;
     match asked {
         mam::Asked::Query(request) => Ok(PubsubAction::Archive { node, request }),
         mam::Asked::MetaData => Ok(PubsubAction::ArchiveEnds { node }),

@@ -1,4 +1,5 @@
 mod approvals;
+mod archives;
 
 use super::*;
 use crate::{address::BareJid, limits::Limits, mailbox::MailboxBudget};

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// A signed-in session that has said this.
-fn after(said: &str) -> (XmppSession, Output) {
+pub(super) fn after(said: &str) -> (XmppSession, Output) {
     let now = Now::default();
     let shared = super::shared();
     let mut session = XmppSession::new(shared, LinkSecurity::Plain, None, [0; 32], now);
@@ -26,7 +26,7 @@ fn after(said: &str) -> (XmppSession, Output) {
 }
 
 /// What it writes once the router has answered.
-fn answered(said: &str, result: Result<Reply, Refusal>) -> String {
+pub(super) fn answered(said: &str, result: Result<Reply, Refusal>) -> String {
     let (mut session, mut out) = after(said);
     let (token, _) = out.commands.pop().unwrap();
     let mut entries = vec![Entry::Answer(Box::new(Answer { token, result }))];
@@ -34,7 +34,7 @@ fn answered(said: &str, result: Result<Reply, Refusal>) -> String {
     String::from_utf8(out.bytes).unwrap()
 }
 
-fn action(out: &Output) -> (Option<&str>, &PubsubAction) {
+pub(super) fn action(out: &Output) -> (Option<&str>, &PubsubAction) {
     match &out.commands[..] {
         [(_, Command::Pubsub(request))] => {
             let host = request.host.as_ref();
