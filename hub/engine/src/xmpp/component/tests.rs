@@ -453,7 +453,10 @@ fn xep_0442_s2_archives_of_nodes_are_asked_for_at_the_service_and_at_accounts() 
         assert_eq!(request.host.as_ref().map(|host| host.as_str()), host);
         assert!(matches!(request.action, PubsubAction::Archive { .. }));
         let form = stream.say(&ask("get"));
-        assert!(form.contains("type='result'") && form.contains("'after-id'"), "{form}");
+        assert!(
+            form.contains("type='result'") && form.contains("'after-id'"),
+            "{form}"
+        );
     }
 }
 

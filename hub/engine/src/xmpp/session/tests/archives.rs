@@ -47,7 +47,9 @@ fn xep_0442_s2_a_query_with_a_node_reaches_the_service_and_personal_nodes() {
         let (_, out) = after(&iq("get", to, form));
         let heard = String::from_utf8(out.bytes).unwrap();
         assert!(
-            out.commands.is_empty() && heard.contains("type='result'") && heard.contains("'after-id'"),
+            out.commands.is_empty()
+                && heard.contains("type='result'")
+                && heard.contains("'after-id'"),
             "{heard}"
         );
     }
@@ -69,7 +71,11 @@ fn xep_0313_s3_an_account_has_no_archive_of_messages_and_says_what_there_is() {
         }
     }
     // At the service a node is missing.
-    let (_, out) = after(&iq("set", "pubsub.localhost", "<query xmlns='urn:xmpp:mam:2'/>"));
+    let (_, out) = after(&iq(
+        "set",
+        "pubsub.localhost",
+        "<query xmlns='urn:xmpp:mam:2'/>",
+    ));
     let heard = String::from_utf8(out.bytes).unwrap();
     assert!(heard.contains("<nodeid-required "), "{heard}");
 }
@@ -108,12 +114,23 @@ fn xep_0442_s3_entries_of_a_personal_node_come_from_its_account() {
             ..ArchivePage::default()
         },
     };
-    let heard = answered(&iq("set", "romeo@localhost", QUERY), Ok(Reply::Pubsub(reply.into())));
-    let (message, fin) = heard.split_once("</message><iq ").map_or_else(
-        || heard.split_once("<iq ").unwrap(),
-        |parts| parts,
+    let heard = answered(
+        &iq("set", "romeo@localhost", QUERY),
+        Ok(Reply::Pubsub(reply.into())),
     );
-    assert!(message.matches("from='romeo@localhost'").count() == 2, "{heard}");
-    assert!(message.contains("queryid='q'") && message.contains("node='urn:mood'"), "{heard}");
-    assert!(fin.contains("from='romeo@localhost'") && fin.contains("<fin "), "{heard}");
+    let (message, fin) = heard
+        .split_once("</message><iq ")
+        .map_or_else(|| heard.split_once("<iq ").unwrap(), |parts| parts);
+    assert!(
+        message.matches("from='romeo@localhost'").count() == 2,
+        "{heard}"
+    );
+    assert!(
+        message.contains("queryid='q'") && message.contains("node='urn:mood'"),
+        "{heard}"
+    );
+    assert!(
+        fin.contains("from='romeo@localhost'") && fin.contains("<fin "),
+        "{heard}"
+    );
 }
