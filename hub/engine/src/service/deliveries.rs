@@ -13,7 +13,7 @@ use super::{Delivery, Recipient};
 /// Most deliveries in one piece; a longer one is cut in two.
 const PIECE_MAX: usize = 512;
 
-/// See the [module](self).
+/// Whom an event is for. The pieces of the list are shared with all that was made of the same one, until they change.
 #[derive(Debug, Clone, Default)]
 pub struct Deliveries {
     /// None is empty.

@@ -134,14 +134,12 @@ impl Pubsub {
     ) -> Result<Decision, Refusal> {
         let reaches = self.reach(who);
         let rights = Rights::new(&self.rules, who);
-        let readable = match &under {
-            None => None,
-            Some(id) => Some(rights.not_denied(Action::Subscribe, id).and_then(|()| {
-                let (at, node) = self.existing(who, id)?;
-                rights.may_read(id, node, directory)?;
-                Ok((at, node))
-            })),
-        };
+        let readable = under.as_ref().map(|id| {
+            rights.not_denied(Action::Subscribe, id)?;
+            let (at, node) = self.existing(who, id)?;
+            rights.may_read(id, node, directory)?;
+            Ok::<_, Refusal>((at, node))
+        });
         if let (Some(id), Some(Err(refusal))) = (&under, &readable)
             && !reaches(id)
         {

@@ -22,7 +22,7 @@ pub enum Wanted {
     Node(NodeAddress),
     /// Which items a node holds: the newest so many.
     Contents(NodeAddress, u32),
-    /// An account's roster, for [`Directory::acquaintance`].
+    /// An account's roster, for [`Directory::acquaintance`](crate::service::Directory::acquaintance).
     Roster(BareJid),
 }
 
