@@ -8,7 +8,10 @@
 //! The lists of who hears a node are the pubsub service's to make and keep; whatever could change one changes its account's
 //! number in the directory.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use smallvec::SmallVec;
 
@@ -37,25 +40,41 @@ pub(super) struct Hearing {
     pub(super) apart: Vec<BareJid>,
 }
 
-/// Up to where a session was shown last items: of its own account first, then of its contacts in order.
+/// By what a session hears of an account's nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// It is its own.
+    Own,
+    /// A handshake.
+    Handshake,
+    /// Shared roster groups alone.
+    Groups,
+}
+
+/// Up to where a session was shown last items: of its own account first, then of its contacts in order, then of those whom it
+/// sees by shared roster groups alone, as they are found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Shown {
     /// Of nobody.
     Nothing,
     /// Of all accounts before this one (`None`: its own), and of its nodes up to this one (`None`: all).
     UpTo(Option<BareJid>, Option<NodeId>),
+    /// Of its own account, all contacts, and these.
+    Members(BTreeSet<BareJid>),
     /// Of everybody.
     All,
 }
 
 impl Shown {
     /// Whether the node of an account was reached.
-    fn covers(&self, of: &BareJid, own: bool, node: &NodeId) -> bool {
+    fn covers(&self, of: &BareJid, sight: Sight, node: &NodeId) -> bool {
         match self {
             Self::Nothing => false,
             Self::All => true,
+            Self::Members(shown) => sight != Sight::Groups || shown.contains(of),
+            Self::UpTo(..) if sight == Sight::Groups => false,
             Self::UpTo(account, last) => {
-                let of = (!own).then_some(of);
+                let of = (sight != Sight::Own).then_some(of);
                 let reached = || last.as_ref().is_none_or(|last| node <= last);
                 // `None` comes before every contact.
                 of < account.as_ref() || (of == account.as_ref() && reached())
@@ -77,14 +96,14 @@ impl Hearing {
     }
 
     /// Whether the session hears of a node of an account that it sees.
-    pub(super) fn reaches(&self, of: &BareJid, own: bool, node: &NodeId) -> bool {
+    pub(super) fn reaches(&self, of: &BareJid, sight: Sight, node: &NodeId) -> bool {
         let before = || {
             self.before
                 .as_ref()
                 .is_some_and(|before| before.include(node))
         };
         self.wishes.include(node)
-            && (self.shown.covers(of, own, node) || before())
+            && (self.shown.covers(of, sight, node) || before())
             && !self.apart.contains(of)
     }
 
@@ -288,14 +307,24 @@ impl Router {
     /// `to` sees `of` from now on: its sessions are shown what there is, unless they will be anyway.
     pub(super) fn came_into_sight(&mut self, of: &BareJid, to: &BareJid) {
         for id in self.directory.sessions(to).to_vec() {
-            let available = self
-                .directory
-                .get(id)
-                .is_some_and(|session| session.availability.current().is_some());
-            if available && !self.will_be_shown(id, of) {
-                self.show_apart(id, of.clone());
-            }
+            self.came_into_sight_of(id, of);
         }
+    }
+
+    /// The same for one session of the account.
+    pub(super) fn came_into_sight_of(&mut self, id: SessionId, of: &BareJid) {
+        let session = self.directory.get(id);
+        let available = session.is_some_and(|session| session.availability.current().is_some());
+        if available && !self.will_be_shown(id, of) {
+            self.show_apart(id, of.clone());
+        }
+    }
+
+    /// By shared groups `to` is not to `of` what it was: it may hear of less, and lose what it was subscribed to by that
+    /// (XEP-0163 §8).
+    pub(super) fn went_out_of_sight(&mut self, of: &BareJid, to: &BareJid) {
+        self.directory.hearing_changed(of);
+        self.judge_at(of.clone(), to.clone());
     }
 
     /// XEP-0163 §8: whoever may no longer read loses the subscription too.
@@ -344,7 +373,7 @@ impl Router {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Sight::*, *};
 
     #[test]
     fn what_was_shown_is_what_comes_before_in_order() {
@@ -354,16 +383,21 @@ mod tests {
         );
         let node = |name: &str| NodeId::parse(name).unwrap();
         let at = Shown::UpTo(Some(a.clone()), Some(node("m")));
-        assert!(at.covers(&b, true, &node("z")), "its own comes first");
-        assert!(at.covers(&a, false, &node("m")) && at.covers(&a, false, &node("a")));
-        assert!(!at.covers(&a, false, &node("n")) && !at.covers(&b, false, &node("a")));
+        assert!(at.covers(&b, Own, &node("z")), "its own comes first");
+        assert!(at.covers(&a, Handshake, &node("m")) && at.covers(&a, Handshake, &node("a")));
+        assert!(!at.covers(&a, Handshake, &node("n")) && !at.covers(&b, Handshake, &node("a")));
         let own = Shown::UpTo(None, Some(node("m")));
-        assert!(own.covers(&a, true, &node("a")) && !own.covers(&a, true, &node("z")));
-        assert!(!own.covers(&a, false, &node("a")));
-        assert!(Shown::UpTo(Some(a.clone()), None).covers(&a, false, &node("z")));
+        assert!(own.covers(&a, Own, &node("a")) && !own.covers(&a, Own, &node("z")));
+        assert!(!own.covers(&a, Handshake, &node("a")));
+        assert!(Shown::UpTo(Some(a.clone()), None).covers(&a, Handshake, &node("z")));
         assert!(
-            !Shown::Nothing.covers(&a, true, &node("a"))
-                && Shown::All.covers(&b, false, &node("a"))
+            !Shown::Nothing.covers(&a, Own, &node("a"))
+                && Shown::All.covers(&b, Handshake, &node("a"))
         );
+        // Who is seen by groups alone comes behind all of them, in no order.
+        assert!(!at.covers(&a, Groups, &node("a")));
+        let members = Shown::Members([a.clone()].into());
+        assert!(members.covers(&a, Groups, &node("z")) && members.covers(&b, Handshake, &node("a")));
+        assert!(!members.covers(&b, Groups, &node("a")));
     }
 }

@@ -154,6 +154,11 @@ impl Router {
         if groups.is_empty() {
             return;
         }
+        if before != after {
+            // Who hears of its nodes, and of those that go by its roster, may be others.
+            self.directory.hearing_changed(jid);
+            self.pubsub.owner_changed(jid);
+        }
         self.residency.shared.grow();
         let of = |role: Option<Role>| role.map(|role| groups.of(jid, role)).unwrap_or_default();
         let both: Vec<_> = of(before).into_iter().chain(of(after)).collect();
@@ -174,13 +179,20 @@ impl Router {
                 continue;
             }
             let watcher = viewer.account().clone();
+            if was.is_some() {
+                // What it may read of the watcher's nodes goes by the groups in which that has it.
+                self.went_out_of_sight(&watcher, jid);
+            }
             let push = self.push_of(&viewer, jid, is.as_ref());
             self.tell(Told::Push(watcher.clone(), push));
             // Who sees it by a handshake saw it before, and sees it still.
             match (was.is_some(), is.is_some()) {
                 _ if self.sees_by_handshake(&watcher, jid) => {}
                 (false, true) => self.tell(Told::Show(jid.clone(), watcher)),
-                (true, false) => self.tell(Told::Hide(jid.clone(), watcher)),
+                (true, false) => {
+                    self.directory.hearing_changed(jid);
+                    self.tell(Told::Hide(jid.clone(), watcher));
+                }
                 _ => {}
             }
         }
@@ -246,11 +258,7 @@ impl Router {
         let mut told = false;
         for (jid, role) in found {
             // What the page says may be older than what was decided since.
-            let role = match self.residency.facts(jid) {
-                Some(facts) => facts.enabled.then_some(facts.role),
-                None if self.residency.is_absent(jid) => None,
-                None => Some(*role),
-            };
+            let role = self.residency.role_now(jid, *role);
             let was = role.and_then(|role| old.look(jid, role));
             let is = role.and_then(|role| new.look(jid, role));
             let words =
@@ -289,6 +297,9 @@ impl Router {
             self.post
                 .tell(&self.directory, id, &event, Addressed::Bare, None);
         }
+        if sight == Sight::Goes {
+            self.went_out_of_sight(&jid, account);
+        }
         // Who sees the contact by a handshake saw it before, and sees it still.
         if !available || self.sees_by_handshake(account, &jid) {
             return;
@@ -297,6 +308,7 @@ impl Router {
             Sight::Same => {}
             Sight::Comes => {
                 self.show_resources(id, &jid, |_| true);
+                self.came_into_sight_of(id, &jid);
             }
             Sight::Goes => {
                 for full in self.available_resources(&jid) {

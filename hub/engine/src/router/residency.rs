@@ -277,6 +277,16 @@ impl Residency {
         }
     }
 
+    /// The role that a page of the store gives an account, unless something else was decided since; `None` is no account, or one
+    /// that is disabled.
+    pub(super) fn role_now(&self, jid: &BareJid, stored: Role) -> Option<Role> {
+        match self.facts(jid) {
+            Some(facts) => facts.enabled.then_some(facts.role),
+            None if self.is_absent(jid) => None,
+            None => Some(stored),
+        }
+    }
+
     /// Who is here and sees the account by shared roster groups; an account as often as it does.
     pub(super) fn watchers_by_groups(&self, account: &BareJid) -> Vec<AccountId> {
         let shared = &self.shared;

@@ -3,19 +3,21 @@
 //!
 //! Implements: XEP-0060 1.30 §9.1, §9.2, §16.4.4 as far as it is about presence; XEP-0163 1.2.2 §4.3.4.
 //! A showing is a cursor, pulled as the mailbox drains (S10): an operator who sees 10,000 accounts logs in with a small mailbox. The
-//! store says which accounts of a batch have such nodes at all, so that those without cost nothing more.
+//! store says which accounts of a batch have such nodes at all, so that those without cost nothing more. Members of shared roster
+//! groups are read from the store in pages, as for a roster, whether they are here or not.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use crate::{
+    account::Role,
     address::BareJid,
     command::{Command, Cursor, SessionId, Token},
     effect::{StoreQuery, Urgency},
     limits::CURSOR_BATCH,
     node::{NodeAddress, NodeId},
     router::{
-        Router, commit::After, cursor::Progress, hearing::Shown, residency::Need, stored::Asked,
-        world::World,
+        Router, commit::After, cursor::Progress, hearing::Shown, regroup::Lookups,
+        residency::Need, stored::Asked, world::World,
     },
     service::Hearer,
 };
@@ -35,10 +37,12 @@ pub(super) struct Showing {
 }
 
 /// Whose nodes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 enum Whose {
     /// Its own account's, then those of the accounts it sees: after this one, once it has `begun`.
     Seen { begun: bool, after: Option<BareJid> },
+    /// Then those of accounts that it sees by shared roster groups alone, which the store knows.
+    Members(Lookups),
     /// One account's: it has just come to see it, or has shown its presence to it.
     One,
     /// The service's nodes that its account is subscribed to, after this one.
@@ -129,7 +133,7 @@ impl Router {
             Stage::Asked => {}
             Stage::Here => {
                 let done = self.show_batch(id, &mut showing);
-                if done && showing.whose == Whose::One {
+                if done && matches!(showing.whose, Whose::One) {
                     return self.close_cursor(cursor);
                 }
                 if done {
@@ -152,7 +156,11 @@ impl Router {
             }
             return showing.present.is_empty();
         }
+        let members = matches!(showing.whose, Whose::Members(_));
         while let Some(host) = showing.hosts.front().cloned() {
+            if members && bytes > bytes_max {
+                return false;
+            }
             if !self.show_host(id, &host, showing, &mut bytes, bytes_max) {
                 return false;
             }
@@ -180,11 +188,13 @@ impl Router {
         ) else {
             return true;
         };
-        let apart = showing.whose == Whose::One;
+        let apart = matches!(showing.whose, Whose::One);
+        // Each of these is shown at once.
+        let whole = apart || matches!(showing.whose, Whose::Members(_));
         let (wishes, before) = (hearing.wishes.clone(), hearing.before.clone());
         let rank = (own != *host).then(|| host.clone());
         let after = match &hearing.shown {
-            Shown::UpTo(account, Some(node)) if *account == rank && !apart => Some(node.clone()),
+            Shown::UpTo(account, Some(node)) if *account == rank && !whole => Some(node.clone()),
             _ => None,
         };
         // An account that nobody is here of makes no nodes meanwhile: what the store does not have is not there.
@@ -195,7 +205,7 @@ impl Router {
             || !self.directory.sessions(host).is_empty();
         let names = wishes.names().iter().filter(|_| there);
         for name in names.filter(|name| after.as_ref().is_none_or(|after| *name > after)) {
-            if *bytes > bytes_max && !apart {
+            if *bytes > bytes_max && !whole {
                 return false;
             }
             let known = before.as_ref().is_some_and(|before| before.include(name));
@@ -206,7 +216,7 @@ impl Router {
                 };
                 *bytes += self.show(id, &at);
             }
-            if !apart {
+            if !whole {
                 self.set_shown(id, Shown::UpTo(rank.clone(), Some(name.clone())));
                 if known {
                     continue;
@@ -214,13 +224,16 @@ impl Router {
                 self.directory.hearing_changed(host);
             }
         }
-        if apart {
-            let session = self.directory.get_mut(id);
-            if let Some(hearing) = session.and_then(|session| session.hearing.as_mut()) {
+        let session = self.directory.get_mut(id);
+        if let Some(hearing) = session.and_then(|session| session.hearing.as_mut()) {
+            if apart {
                 hearing.apart.retain(|one| one != host);
             }
-        } else {
-            self.set_shown(id, Shown::UpTo(rank, None));
+            match &mut hearing.shown {
+                Shown::Members(shown) => drop(shown.insert(host.clone())),
+                shown if !apart => *shown = Shown::UpTo(rank, None),
+                _ => {}
+            }
         }
         self.directory.hearing_changed(host);
         true
@@ -274,17 +287,21 @@ impl Router {
         let own = own.bare();
         let query = match &mut showing.whose {
             Whose::Service { after } => Some(StoreQuery::Awaiting {
-                account: own,
+                account: own.clone(),
                 after: after.clone(),
                 max: BATCH,
             }),
             Whose::One => self.present_query(id, &showing.hosts),
+            Whose::Members(lookups) if showing.hosts.is_empty() => {
+                lookups.query(&self.domain, BATCH)
+            }
+            Whose::Members(_) => self.present_query(id, &showing.hosts),
             Whose::Seen { begun, after } => {
                 if showing.hosts.is_empty() {
                     let first = !std::mem::replace(begun, true);
                     let contacts = self.seen_after(&own, after.as_ref());
                     *after = contacts.last().cloned().or(after.take());
-                    showing.hosts.extend(first.then_some(own));
+                    showing.hosts.extend(first.then(|| own.clone()));
                     showing.hosts.extend(contacts);
                 }
                 self.present_query(id, &showing.hosts)
@@ -294,10 +311,67 @@ impl Router {
             Some(query) => {
                 showing.stage = Stage::Asked;
                 self.cursors.set(cursor, Progress::Showing(showing.into()));
-                self.query(query, Asked::Showing(cursor));
+                let asked = match &query {
+                    StoreQuery::Awaiting { .. } | StoreQuery::Present { .. } => {
+                        Asked::Showing(cursor)
+                    }
+                    _ => Asked::Shown(cursor, query.clone()),
+                };
+                self.query(query, asked);
+            }
+            None if matches!(showing.whose, Whose::Seen { .. }) => {
+                self.show_members(cursor, id, &own, showing);
             }
             None => self.end_showing(cursor, id, &showing.whose),
         }
+    }
+
+    /// All contacts were shown: those follow whom the account sees by groups alone.
+    fn show_members(&mut self, cursor: Cursor, id: SessionId, own: &BareJid, showing: Showing) {
+        let viewer = self.residency.shared.viewer(own);
+        let lookups = viewer.map(|viewer| viewer.groups().lookups(viewer.seen()));
+        let lookups = lookups.unwrap_or_default();
+        if lookups.is_empty() {
+            return self.end_showing(cursor, id, &showing.whose);
+        }
+        self.set_shown(id, Shown::Members(BTreeSet::new()));
+        let showing = Showing::of(Whose::Members(Lookups::new(lookups)), []);
+        self.ask_batch(cursor, id, showing);
+    }
+
+    /// The store has found members of groups: those who were not shown yet are the next batch.
+    pub(super) fn members_found(
+        &mut self,
+        cursor: Cursor,
+        query: &StoreQuery,
+        found: &[(BareJid, Role)],
+    ) {
+        let Some((id, mut showing)) = self.showing(cursor) else {
+            return;
+        };
+        let (Some(own), Whose::Members(lookups)) = (self.account_of(id), &mut showing.whose) else {
+            return;
+        };
+        lookups.advance(query, found);
+        if let Some(viewer) = self.residency.shared.viewer(&own) {
+            let session = self.directory.get(id);
+            let hearing = session.and_then(|session| session.hearing.as_deref());
+            let is_due = |jid: &BareJid| {
+                hearing.is_some_and(|hearing| {
+                    let shown = matches!(&hearing.shown, Shown::Members(shown) if shown.contains(jid));
+                    !shown && !hearing.apart.contains(jid)
+                })
+            };
+            let due = found.iter().filter(|(jid, role)| {
+                // What the page says may be older than what was decided since.
+                let role = self.residency.role_now(jid, *role);
+                role.is_some_and(|role| viewer.look(jid, role).is_some())
+                    && !self.sees_by_handshake(&own, jid)
+                    && is_due(jid)
+            });
+            showing.hosts = due.map(|(jid, _)| jid.clone()).collect();
+        }
+        self.ask_batch(cursor, id, showing);
     }
 
     /// The next contacts whose presence the account sees.
@@ -328,7 +402,7 @@ impl Router {
 
     fn end_showing(&mut self, cursor: Cursor, id: SessionId, whose: &Whose) {
         self.close_cursor(cursor);
-        if !matches!(whose, Whose::Seen { .. }) {
+        if !matches!(whose, Whose::Seen { .. } | Whose::Members(_)) {
             return;
         }
         let session = self.directory.get_mut(id);
@@ -336,7 +410,7 @@ impl Router {
             hearing.shown = Shown::All;
             hearing.before = None;
             if let Some(own) = self.account_of(id) {
-                // What their nodes hold it is not shown; from now on it hears of them.
+                // It hears of those, too, who were made or came into its groups meanwhile.
                 self.hearing_by_groups_changed(&own);
             }
             self.next_wishes(id);
@@ -372,12 +446,17 @@ impl Router {
 
     /// Whether the session's showing has still to come to an account.
     pub(super) fn will_be_shown(&self, id: SessionId, host: &BareJid) -> bool {
+        let own = self.account_of(id);
+        let by_groups = own.is_some_and(|own| {
+            !self.sees_by_handshake(&own, host) && self.sees_by_groups(&own, host)
+        });
         self.cursors.of_session(id).any(|progress| match progress {
             Progress::Showing(showing) => match &showing.whose {
+                Whose::Seen { .. } if by_groups => true,
                 Whose::Seen { begun, after } => {
                     !begun || after.as_ref() < Some(host) || showing.hosts.contains(host)
                 }
-                Whose::One => showing.hosts.contains(host),
+                Whose::One | Whose::Members(_) => showing.hosts.contains(host),
                 Whose::Service { .. } => false,
             },
             _ => false,

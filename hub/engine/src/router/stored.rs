@@ -43,6 +43,8 @@ pub(super) enum Asked {
     Judge(BareJid),
     /// Members of roster groups: for a session whose view changed, or for a roster.
     Members(Cursor, StoreQuery),
+    /// The same, for a session that is being shown their nodes.
+    Shown(Cursor, StoreQuery),
     Listing(SessionId, u64, StoreQuery),
     /// What somebody is subscribed to of an account's personal nodes.
     JudgeAt(BareJid),
@@ -216,7 +218,10 @@ impl Router {
             (Asked::Showing(cursor), Ok(StoreAnswer::Present(present))) => {
                 self.showing_answered(cursor, present)
             }
-            (Asked::Showing(cursor), _) => self.showing_failed(cursor),
+            (Asked::Shown(cursor, query), Ok(StoreAnswer::Roles(found))) => {
+                self.members_found(cursor, &query, &found);
+            }
+            (Asked::Showing(cursor) | Asked::Shown(cursor, _), _) => self.showing_failed(cursor),
             (Asked::Offline(cursor) | Asked::Owed(cursor), _) => self.try_again_later(cursor),
             (Asked::Members(cursor, query), Ok(StoreAnswer::Roles(found))) => {
                 self.walk_on(cursor, &query, &found);

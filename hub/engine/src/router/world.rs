@@ -6,7 +6,7 @@ use crate::{
     command::SessionId,
     node::NodeId,
     roster_group::Viewer,
-    router::{self, directory::Directory, residency::Residency},
+    router::{self, directory::Directory, hearing::Sight, residency::Residency},
     service::{self, AccountId, Acquaintance, Hearer, Recipient, roster},
 };
 
@@ -33,14 +33,17 @@ impl service::Directory for World<'_> {
         let mut accounts: Vec<_> = watchers
             .filter_map(|jid| self.directory.known(jid))
             .collect();
+        accounts.sort_unstable();
+        let by_handshake = accounts.clone();
         accounts.extend(self.residency.watchers_by_groups(of));
         accounts.sort_unstable();
         accounts.dedup();
-        let sessions = accounts
-            .iter()
-            .flat_map(|&account| self.directory.sessions_of(account));
+        let sessions = accounts.iter().flat_map(|account| {
+            let sessions = self.directory.sessions_of(*account).iter();
+            sessions.map(move |session| (session, account))
+        });
         let mut found = Vec::new();
-        for &session in sessions {
+        for (&session, known) in sessions {
             let Some(one) = self.directory.get(session) else {
                 continue;
             };
@@ -48,7 +51,14 @@ impl service::Directory for World<'_> {
                 continue;
             };
             let account = jid.bare();
-            if hearing.reaches(of, account == *of, node) {
+            let sight = if account == *of {
+                Sight::Own
+            } else if by_handshake.binary_search(known).is_ok() {
+                Sight::Handshake
+            } else {
+                Sight::Groups
+            };
+            if hearing.reaches(of, sight, node) {
                 found.push(Hearer {
                     session,
                     account,

@@ -12,7 +12,7 @@ impl World {
         self.reload(with(groups));
     }
 
-    fn set_role(&mut self, operator: SessionId, name: &str, role: Role) {
+    pub(super) fn set_role(&mut self, operator: SessionId, name: &str, role: Role) {
         let request = AdminRequest::AddAccount {
             account: bare(name),
             role,

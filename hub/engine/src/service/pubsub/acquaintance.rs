@@ -112,6 +112,16 @@ impl Pubsub {
         changes
     }
 
+    /// What shared groups say of an owner has changed, or of many by its groups: its nodes are held against that before they are
+    /// used next.
+    pub fn owner_changed(&mut self, owner: &BareJid) {
+        for at in self.by_roster.nodes.get(owner).into_iter().flatten() {
+            if let Some(node) = self.nodes.get_mut(at) {
+                node.set_settled(false);
+            }
+        }
+    }
+
     /// A node that goes by rosters and came from the disk is used for the first time, or somebody has come whose role was not
     /// known before: those who lost their right meanwhile are no subscribers any more, before anything else is decided.
     pub(super) fn settle_acquaintances(&mut self, at: &NodeAddress, directory: &mut dyn Directory) {

@@ -1,6 +1,7 @@
 //! Personal nodes through the router: who hears, what is shown to who comes, and what the hub learns of clients
 //! (XEP-0163, XEP-0060 §9, XEP-0115).
 
+mod by_groups;
 mod s4_3_4_last_items;
 mod xep_0115;
 

@@ -75,12 +75,27 @@ fn the_store_is_asked_again_if_it_could_not_say() {
 
 #[test]
 fn s10_a_thousand_contacts_come_as_the_mailbox_drains_each_once_whatever_is_published_meanwhile() {
-    const CONTACTS: usize = 300;
     let mut world = world();
+    for number in 0..CONTACTS {
+        world.befriend(&format!("d{number:04}"), "operator");
+    }
+    all_come_once(world);
+}
+
+#[test]
+fn s10_members_of_groups_come_so_too() {
+    let mut world = by_groups::world();
+    world.store.add_account(&bare("operator"), Role::Operator);
+    all_come_once(world);
+}
+
+const CONTACTS: usize = 300;
+
+/// So many devices publish before and while an operator is shown their items.
+fn all_come_once(mut world: World) {
     let mut contacts = Vec::new();
     for number in 0..CONTACTS {
         let name = format!("d{number:04}");
-        world.befriend(&name, "operator");
         let id = world.online(&name, "x", 0);
         world.tell(id, MOOD, "old");
         world.hush(&[id]);
