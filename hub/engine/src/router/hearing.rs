@@ -397,7 +397,9 @@ mod tests {
         // Who is seen by groups alone comes behind all of them, in no order.
         assert!(!at.covers(&a, Groups, &node("a")));
         let members = Shown::Members([a.clone()].into());
-        assert!(members.covers(&a, Groups, &node("z")) && members.covers(&b, Handshake, &node("a")));
+        assert!(
+            members.covers(&a, Groups, &node("z")) && members.covers(&b, Handshake, &node("a"))
+        );
         assert!(!members.covers(&b, Groups, &node("a")));
     }
 }

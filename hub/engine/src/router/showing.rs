@@ -16,8 +16,8 @@ use crate::{
     limits::CURSOR_BATCH,
     node::{NodeAddress, NodeId},
     router::{
-        Router, commit::After, cursor::Progress, hearing::Shown, regroup::Lookups,
-        residency::Need, stored::Asked, world::World,
+        Router, commit::After, cursor::Progress, hearing::Shown, regroup::Lookups, residency::Need,
+        stored::Asked, world::World,
     },
     service::Hearer,
 };
@@ -358,7 +358,8 @@ impl Router {
             let hearing = session.and_then(|session| session.hearing.as_deref());
             let is_due = |jid: &BareJid| {
                 hearing.is_some_and(|hearing| {
-                    let shown = matches!(&hearing.shown, Shown::Members(shown) if shown.contains(jid));
+                    let shown =
+                        matches!(&hearing.shown, Shown::Members(shown) if shown.contains(jid));
                     !shown && !hearing.apart.contains(jid)
                 })
             };

@@ -83,8 +83,19 @@ fn who_comes_into_sight_by_another_role_is_shown_its_items_and_who_goes_is_not_h
     world.hush(&[nora]);
     // The lamp is seen by others.
     world.set_role(admin, "lamp", Role::Service);
-    assert_eq!(world.items(nora), ["node urn:mood"], "its subscription is over");
-    assert!(world.store.node(&mood_of("lamp")).unwrap().subscriptions.is_empty());
+    assert_eq!(
+        world.items(nora),
+        ["node urn:mood"],
+        "its subscription is over"
+    );
+    assert!(
+        world
+            .store
+            .node(&mood_of("lamp"))
+            .unwrap()
+            .subscriptions
+            .is_empty()
+    );
     world.tell(lamp, MOOD, "3");
     assert!(world.items(nora).is_empty());
     world.set_role(admin, "lamp", Role::Device);
@@ -95,8 +106,19 @@ fn who_comes_into_sight_by_another_role_is_shown_its_items_and_who_goes_is_not_h
     world.hush(&[nora]);
     // And Nora sees nobody again.
     world.set_role(admin, "nora", Role::Device);
-    assert_eq!(world.items(nora), ["node urn:mood"], "its subscription is over");
-    assert!(world.store.node(&mood_of("lamp")).unwrap().subscriptions.is_empty());
+    assert_eq!(
+        world.items(nora),
+        ["node urn:mood"],
+        "its subscription is over"
+    );
+    assert!(
+        world
+            .store
+            .node(&mood_of("lamp"))
+            .unwrap()
+            .subscriptions
+            .is_empty()
+    );
     world.tell(lamp, MOOD, "5");
     assert!(world.items(nora).is_empty());
 }
@@ -106,7 +128,11 @@ fn a_node_of_the_roster_model_heeds_another_role_of_its_audience() {
     let groups = vec![
         group("Devices", &[role(Role::Device)], &[role(Role::Operator)]),
         group("Helpers", &[role(Role::Service)], &[role(Role::Operator)]),
-        group("Staff", &[role(Role::Operator)], &[role(Role::Device), role(Role::Service)]),
+        group(
+            "Staff",
+            &[role(Role::Operator)],
+            &[role(Role::Device), role(Role::Service)],
+        ),
     ];
     let mut world = world_with(groups);
     world.teach(1, &[MOOD]);
@@ -114,7 +140,10 @@ fn a_node_of_the_roster_model_heeds_another_role_of_its_audience() {
     let olga = world.online("olga", "desk", 0);
     let lamp = world.client("lamp", "x", 1);
     world.hush(&[lamp]);
-    let model = [("access_model", "roster"), ("roster_groups_allowed", "Devices")];
+    let model = [
+        ("access_model", "roster"),
+        ("roster_groups_allowed", "Devices"),
+    ];
     world.tell_with(olga, MOOD, "1", &model);
     assert_eq!(world.items(lamp), ["node urn:mood"]);
     // It sees Olga as before, but it is no device.
