@@ -1,7 +1,7 @@
 //! Subscribing and unsubscribing, to nodes, filters and subtrees (XEP-0060 §6.1, §6.2; S15 to S18).
 //!
 //! A name and options say where a subscription belongs, its [`Place`]: at the node, or at a filter over the tree. An address
-//! may have several at one place if they differ in their options (§6.1.6, docs/decisions/0008).
+//! may have several at one place if they differ in their options (§6.1.6, docs/decisions/0006).
 
 use std::sync::Arc;
 
