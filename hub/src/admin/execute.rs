@@ -243,6 +243,7 @@ impl Executor {
             _ => Ok(PubsubReply::Subscriptions {
                 node: None,
                 list: Vec::new(),
+                page: None,
             }),
         }
     }

@@ -278,13 +278,18 @@ impl Executor {
             _ => return Err(unexpected()),
         };
         let subscriptions = match self
-            .pubsub(PubsubAction::NodeSubscriptions { node })
+            .pubsub(PubsubAction::NodeSubscriptions {
+                node,
+                page: Some(PageRequest {
+                    max: u32::try_from(SHOWN_MAX).ok(),
+                    ..PageRequest::default()
+                }),
+            })
             .await?
         {
             PubsubReply::Subscriptions { list, .. } => list
                 .into_iter()
                 .map(|(_, one)| (one.jid.to_string(), subscription_name(one.state).to_owned()))
-                .take(SHOWN_MAX)
                 .collect(),
             _ => return Err(unexpected()),
         };

@@ -123,7 +123,10 @@ pub enum PubsubAction {
     /// §5.7: the asker's own. Answer: [`PubsubReply::Affiliations`].
     Affiliations { node: Option<NodeId> },
     /// §8.8.1. Answer: [`PubsubReply::Subscriptions`].
-    NodeSubscriptions { node: NodeId },
+    NodeSubscriptions {
+        node: NodeId,
+        page: Option<PageRequest>,
+    },
     /// §8.8.2. Answer: `Done`.
     SetSubscriptions {
         node: NodeId,
@@ -227,6 +230,7 @@ pub enum PubsubReply {
     Subscriptions {
         node: Option<NodeId>,
         list: Vec<(NodeId, NodeSubscription)>,
+        page: Option<PageInfo>,
     },
     Affiliations {
         node: Option<NodeId>,

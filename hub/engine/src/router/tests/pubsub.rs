@@ -330,6 +330,47 @@ fn s13_new_rules_hold_for_nodes_that_were_not_in_memory_too() {
 }
 
 #[test]
+fn s13_another_role_ends_the_subscriptions_that_the_rules_forbid_it() {
+    for resident in [true, false] {
+        let (mut world, device, operator) = fleet();
+        let admin = world.operator();
+        // A filter that operators may have; what devices may hear is their own.
+        world
+            .request(operator, subscribe("devices/+/log", "op@localhost"))
+            .unwrap();
+        world.hush(&[operator]);
+        if !resident {
+            world.evict(&NodeAddress::of_service(node("devices/dev7/log")));
+        }
+        world.set_role(admin, "op", Role::Operator);
+        world.ask(device, publish("devices/dev7/log", 1));
+        assert_eq!(
+            world.hear(operator),
+            ["node devices/dev7/log"],
+            "the same role again ends nothing"
+        );
+        if !resident {
+            world.evict(&NodeAddress::of_service(node("devices/dev7/log")));
+        }
+        world.set_role(admin, "op", Role::Device);
+        world.ask(device, publish("devices/dev7/log", 2));
+        let mut told = world.hear(operator);
+        told.sort();
+        assert_eq!(
+            told,
+            ["node devices/+/log", "node devices/dev7/log"],
+            "that the subscriptions have ended, and no item"
+        );
+        let at = NodeAddress::of_service(node("devices/dev7/log"));
+        assert!(world.store.node(&at).unwrap().subscriptions.is_empty());
+        // Nothing is left that would come back with the role.
+        world.set_role(admin, "op", Role::Operator);
+        world.ask(device, publish("devices/dev7/log", 3));
+        assert_eq!(world.hear(operator), [""; 0]);
+    }
+}
+
+#[test]
 fn s13_rules_hold_for_subscriptions_of_an_earlier_life_of_the_hub() {
     for node_comes_first in [true, false] {
         let (mut world, ..) = fleet();

@@ -333,7 +333,7 @@ impl Pubsub {
             A::ArchiveEnds { node } => self.archive_ends(who, node, directory, now),
             A::Subscriptions { node } => self.own_subscriptions(who, node),
             A::Affiliations { node } => self.own_affiliations(who, node),
-            A::NodeSubscriptions { node } => self.node_subscriptions(who, node),
+            A::NodeSubscriptions { node, page } => self.node_subscriptions(who, node, page),
             A::SetSubscriptions { node, changes } => {
                 self.set_subscriptions(who, node, changes, directory)
             }

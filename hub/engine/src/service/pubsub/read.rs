@@ -162,6 +162,7 @@ impl Pubsub {
             return Ok(answer(PubsubReply::Subscriptions {
                 node: Some(id),
                 list,
+                page: None,
             }));
         }
         let now = self.now.wall_trusted.then_some(self.now.wall);
@@ -193,7 +194,11 @@ impl Pubsub {
                         !matches!((ends, now), (Some(ends), Some(now)) if ends <= now)
                     });
                     list.extend(of_session);
-                    Ok(reply(PubsubReply::Subscriptions { node: None, list }))
+                    Ok(reply(PubsubReply::Subscriptions {
+                        node: None,
+                        list,
+                        page: None,
+                    }))
                 }
                 other => Err(unexpected(&other)),
             }),

@@ -1,13 +1,13 @@
-//! Owners manage who is subscribed (XEP-0060 §8.8).
+//! Owners manage who is subscribed (XEP-0060 §8.8), page by page where there are many (XEP-0059).
 
 use std::collections::HashSet;
 
 use crate::{
     address::{BareJid, Jid},
-    command::{PubsubReply, Reply},
+    command::{PageInfo, PageRequest, PubsubReply, Reply},
     item::{Affiliation, NodeSubscription, SubscriptionState},
     node::{NodeAddress, NodeId},
-    refusal::Refusal,
+    refusal::{Reason, Refusal},
     service::{Change, Decision, Directory},
 };
 
@@ -19,21 +19,79 @@ use super::{
     subscribe::{Place, alone, recipient, told_of},
 };
 
+/// Most subscriptions of one answer; the rest is paged as items are (§6.5.4).
+const SUBSCRIPTIONS_PER_REPLY_MAX: u32 = 1_000;
+
+/// The page of a list in order of address and subid, and where it stands. Its keys are made of both, so that paging goes on
+/// though the subscription at a page's edge has ended.
+fn page_of<'l, 'n>(
+    all: &'l [&'n NodeSubscription],
+    page: &PageRequest,
+) -> Result<(&'l [&'n NodeSubscription], PageInfo), Refusal> {
+    let key = |one: &&NodeSubscription| format!("{} {}", one.subid, one.jid).into_boxed_str();
+    let place = |key: &str, after: bool| -> Result<usize, Refusal> {
+        // XEP-0059 §2.4: such an entry was never in the list.
+        let nowhere = || Refusal::new(Reason::ItemNotFound).say("no page begins there");
+        let (subid, jid) = key.split_once(' ').ok_or_else(nowhere)?;
+        let jid = Jid::parse(jid).map_err(|_| nowhere())?;
+        Ok(all.partition_point(|one| {
+            let order = (&one.jid, &*one.subid).cmp(&(&jid, subid));
+            order.is_lt() || (after && order.is_eq())
+        }))
+    };
+    let most = page.max.unwrap_or(u32::MAX).min(SUBSCRIPTIONS_PER_REPLY_MAX) as usize;
+    let (first, last) = match (page.after.as_deref(), page.before.as_deref(), page.index) {
+        (Some(after), ..) if !after.is_empty() => (place(after, true)?, all.len()),
+        (_, Some(""), _) => (all.len().saturating_sub(most), all.len()),
+        (_, Some(before), _) => {
+            let last = place(before, false)?;
+            (last.saturating_sub(most), last)
+        }
+        (.., Some(index)) => {
+            let index = index as usize;
+            // XEP-0059 §2.7.
+            if index > all.len() {
+                return Err(Refusal::new(Reason::ItemNotFound).say("the list is shorter"));
+            }
+            (index, all.len())
+        }
+        _ => (0, all.len()),
+    };
+    let shown = &all[first..last.min(first + most)];
+    let info = PageInfo {
+        first: shown.first().map(key),
+        index: u32::try_from(first).ok().filter(|_| !shown.is_empty()),
+        last: shown.last().map(key),
+        count: u32::try_from(all.len()).unwrap_or(u32::MAX),
+    };
+    Ok((shown, info))
+}
+
 /// One word of an owner about a subscription: whose, what it shall be, which one.
 type Wish = (Jid, SubscriptionState, Option<Box<str>>);
 
 impl Pubsub {
-    /// §8.8.1: all but those that wait for approval.
-    pub(super) fn node_subscriptions(&self, who: &Asker, id: NodeId) -> Result<Decision, Refusal> {
+    /// §8.8.1: all but those that wait for approval. Who does not ask for a page gets the first, which says how many there are.
+    pub(super) fn node_subscriptions(
+        &self,
+        who: &Asker,
+        id: NodeId,
+        page: Option<PageRequest>,
+    ) -> Result<Decision, Refusal> {
         self.managed(who, &id)?;
         let (_, node) = self.existing(who, &id)?;
-        let list = node
-            .subscriptions()
-            .filter(|one| one.state != SubscriptionState::Pending);
-        let list = list.map(|one| (id.clone(), one.clone())).collect();
+        let all = node.subscriptions();
+        let all: Vec<_> = all
+            .filter(|one| one.state != SubscriptionState::Pending)
+            .collect();
+        let paged = page.is_some();
+        let (shown, page) = page_of(&all, &page.unwrap_or_default())?;
+        let list = shown.iter().map(|&one| (id.clone(), one.clone())).collect();
+        let is_part = paged || shown.len() < all.len();
         Ok(answer(PubsubReply::Subscriptions {
             node: Some(id),
             list,
+            page: is_part.then_some(page),
         }))
     }
 

@@ -145,7 +145,7 @@ pub(super) fn node_of(action: &PubsubAction) -> Option<&NodeId> {
         | A::Items { node, .. }
         | A::Archive { node, .. }
         | A::ArchiveEnds { node }
-        | A::NodeSubscriptions { node }
+        | A::NodeSubscriptions { node, .. }
         | A::SetSubscriptions { node, .. }
         | A::NodeAffiliations { node }
         | A::SetAffiliations { node, .. }

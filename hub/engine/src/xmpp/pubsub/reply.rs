@@ -106,13 +106,14 @@ pub fn render_reply(reply: &PubsubReply, as_owner: bool, service: &str, out: &mu
             w.close("items");
             write_page_of(page, &mut w);
         }
-        PubsubReply::Subscriptions { node, list } => {
+        PubsubReply::Subscriptions { node, list, page } => {
             w.open("subscriptions");
             w.attr_opt("node", node.as_ref().map(NodeId::as_str));
             for (of, subscription) in list {
                 write_subscription((!as_owner).then_some(of), subscription, &mut w);
             }
             w.close("subscriptions");
+            write_page_of(page, &mut w);
         }
         PubsubReply::Affiliations { node, list } => {
             w.open("affiliations");

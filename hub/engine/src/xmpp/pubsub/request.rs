@@ -25,7 +25,7 @@ pub fn parse_pubsub(kind: IqKind, pubsub: Element<'_>) -> Result<PubsubAction, R
     let what = first.ok_or_else(bad)?;
     let set = kind == IqKind::Set;
     if namespace == ns::PUBSUB_OWNER {
-        return parse_owner(set, what);
+        return parse_owner(set, pubsub, what);
     }
     match (set, what.name()) {
         (true, "create") => create(pubsub, what),
@@ -81,7 +81,11 @@ pub fn wants_owner_reply(action: &PubsubAction) -> bool {
     )
 }
 
-fn parse_owner(set: bool, what: Element<'_>) -> Result<PubsubAction, Refusal> {
+fn parse_owner(
+    set: bool,
+    pubsub: Element<'_>,
+    what: Element<'_>,
+) -> Result<PubsubAction, Refusal> {
     match (set, what.name()) {
         (false, "configure") => Ok(PubsubAction::GetConfig {
             node: required_node(what)?,
@@ -112,6 +116,7 @@ fn parse_owner(set: bool, what: Element<'_>) -> Result<PubsubAction, Refusal> {
         }),
         (false, "subscriptions") => Ok(PubsubAction::NodeSubscriptions {
             node: required_node(what)?,
+            page: read_page(pubsub)?,
         }),
         (true, "subscriptions") => set_subscriptions(what),
         (false, "affiliations") => Ok(PubsubAction::NodeAffiliations {

@@ -326,6 +326,7 @@ mod s8_5_purge {
 
 mod s8_8_subscriptions {
     use super::*;
+    use crate::command::PageRequest;
 
     fn set(whom: &str, state: SubscriptionState) -> PubsubAction {
         PubsubAction::SetSubscriptions {
@@ -339,10 +340,81 @@ mod s8_8_subscriptions {
         let mut world = with_node(&[]);
         let list = || PubsubAction::NodeSubscriptions {
             node: node("free/a"),
+            page: None,
         };
         let reply = pubsub(world.ask(&device("owner"), list()));
-        assert!(matches!(reply, PubsubReply::Subscriptions { list, .. } if list.len() == 1));
+        assert!(
+            matches!(reply, PubsubReply::Subscriptions { list, page: None, .. } if list.len() == 1)
+        );
         refused(world.ask(&device("sub"), list()), Reason::Forbidden, None);
+    }
+
+    #[test]
+    fn xep_0059_a_long_list_comes_in_pages_in_both_directions() {
+        let mut world = World::new();
+        world.create(&device("owner"), "free/a", &[]);
+        for number in 0..1_203 {
+            let name = format!("s{number:04}");
+            let jid = format!("{name}@localhost");
+            world.subscribe(&device(&name), "free/a", &jid).unwrap();
+        }
+        let mut ask = |page: Option<PageRequest>| {
+            let list = PubsubAction::NodeSubscriptions {
+                node: node("free/a"),
+                page,
+            };
+            world.ask(&device("owner"), list)
+        };
+        let mut list = |page| match pubsub(ask(page)) {
+            PubsubReply::Subscriptions { list, page, .. } => {
+                let names = list.iter().map(|(_, one)| one.jid.to_string()).collect();
+                (names, page.expect("a part of the list"))
+            }
+            other => panic!("{other:?}"),
+        };
+        // Who did not ask for a page learns that this is one.
+        let (first, at): (Vec<String>, _) = list(None);
+        assert_eq!((first.len(), at.index, at.count), (1_000, Some(0), 1_203));
+        let after = PageRequest {
+            after: at.last,
+            ..PageRequest::default()
+        };
+        let (rest, at) = list(Some(after));
+        assert_eq!((rest.len(), at.index, at.count), (203, Some(1_000), 1_203));
+        let all: std::collections::BTreeSet<_> = first.iter().chain(&rest).collect();
+        assert_eq!(all.len(), 1_203, "each is in one page");
+        let back = PageRequest {
+            max: Some(3),
+            before: at.first,
+            ..PageRequest::default()
+        };
+        assert_eq!(list(Some(back)).0, first[997..]);
+        let last = PageRequest {
+            max: Some(2),
+            before: Some("".into()),
+            ..PageRequest::default()
+        };
+        assert_eq!(list(Some(last)).0, rest[201..]);
+        let from = PageRequest {
+            max: Some(1),
+            index: Some(7),
+            ..PageRequest::default()
+        };
+        assert_eq!(list(Some(from)).0, ["s0007@localhost"]);
+        let count = PageRequest {
+            max: Some(0),
+            ..PageRequest::default()
+        };
+        let (none, at) = list(Some(count));
+        assert_eq!((none.len(), at.first, at.index, at.count), (0, None, None, 1_203));
+        for (after, index) in [(Some("nobody"), None), (None, Some(1_204))] {
+            let page = PageRequest {
+                after: after.map(Into::into),
+                index,
+                ..PageRequest::default()
+            };
+            refused(ask(Some(page)), Reason::ItemNotFound, None);
+        }
     }
 
     #[test]

@@ -112,8 +112,17 @@ mod replies {
                     options: None,
                 },
             )],
+            page: Some(PageInfo {
+                count: 7,
+                ..PageInfo::default()
+            }),
         };
-        assert!(reply(&subscriptions, true).contains("<subscription jid="));
+        let owners = reply(&subscriptions, true);
+        assert!(
+            owners.contains("<subscription jid=")
+                && owners.contains("</subscriptions><set xmlns='http://jabber.org/protocol/rsm'>"),
+            "{owners}"
+        );
         assert!(reply(&subscriptions, false).contains("<subscription node='a' jid="));
         let affiliations = PubsubReply::Affiliations {
             node: None,
