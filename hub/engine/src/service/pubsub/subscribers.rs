@@ -39,7 +39,10 @@ fn page_of<'l, 'n>(
             order.is_lt() || (after && order.is_eq())
         }))
     };
-    let most = page.max.unwrap_or(u32::MAX).min(SUBSCRIPTIONS_PER_REPLY_MAX) as usize;
+    let most = page
+        .max
+        .unwrap_or(u32::MAX)
+        .min(SUBSCRIPTIONS_PER_REPLY_MAX) as usize;
     let (first, last) = match (page.after.as_deref(), page.before.as_deref(), page.index) {
         (Some(after), ..) if !after.is_empty() => (place(after, true)?, all.len()),
         (_, Some(""), _) => (all.len().saturating_sub(most), all.len()),

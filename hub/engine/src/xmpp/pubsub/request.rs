@@ -81,11 +81,7 @@ pub fn wants_owner_reply(action: &PubsubAction) -> bool {
     )
 }
 
-fn parse_owner(
-    set: bool,
-    pubsub: Element<'_>,
-    what: Element<'_>,
-) -> Result<PubsubAction, Refusal> {
+fn parse_owner(set: bool, pubsub: Element<'_>, what: Element<'_>) -> Result<PubsubAction, Refusal> {
     match (set, what.name()) {
         (false, "configure") => Ok(PubsubAction::GetConfig {
             node: required_node(what)?,

@@ -264,7 +264,7 @@ fn s5_6_the_subscriber_sees_that_it_waits_and_s8_8_1_the_list_of_subscribers_doe
     );
     let all = PubsubAction::NodeSubscriptions {
         node: node("free/a"),
- page: None,
+        page: None,
     };
     assert!(states(&mut world, all, "owner").is_empty());
 }
@@ -419,7 +419,7 @@ mod s8_8_manage {
         world.ask(&device("owner"), set(&both)).unwrap();
         let all = PubsubAction::NodeSubscriptions {
             node: node("free/a"),
- page: None,
+            page: None,
         };
         assert!(states(&mut world, all, "owner").is_empty());
     }

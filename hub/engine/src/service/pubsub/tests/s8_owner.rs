@@ -406,7 +406,10 @@ mod s8_8_subscriptions {
             ..PageRequest::default()
         };
         let (none, at) = list(Some(count));
-        assert_eq!((none.len(), at.first, at.index, at.count), (0, None, None, 1_203));
+        assert_eq!(
+            (none.len(), at.first, at.index, at.count),
+            (0, None, None, 1_203)
+        );
         for (after, index) in [(Some("nobody"), None), (None, Some(1_204))] {
             let page = PageRequest {
                 after: after.map(Into::into),
