@@ -266,7 +266,7 @@ impl Router {
             directory: &mut self.directory,
             residency: &self.residency,
         };
-        let Some(notice) = self.pubsub.show(at, &hearer, &mut world) else {
+        let Some(notice) = self.pubsub.show(at, &hearer, &mut world, self.now) else {
             return 0;
         };
         let weight = notice.event.weight();

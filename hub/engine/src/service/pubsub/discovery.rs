@@ -55,10 +55,31 @@ impl Pubsub {
         let owners = node.owners().take(OWNERS_SHOWN_MAX).cloned().collect();
         let publishers = node.publishers().take(OWNERS_SHOWN_MAX).cloned().collect();
         let subscribers = u32::try_from(node.subscribers(&self.interest)).unwrap_or(u32::MAX);
+        // Expired items are not there, though the store may not have removed them yet.
+        let since = self.kept(&at, node, self.now).unexpired;
+        let query = match since {
+            None => StoreQuery::NodeCounts(at),
+            Some(_) => StoreQuery::Items {
+                at,
+                max: 1,
+                page: Some(PageRequest {
+                    max: Some(0),
+                    ..PageRequest::default()
+                }),
+                order: Order::default(),
+                since,
+                with_payload: false,
+            },
+        };
         Ok(Decision::Read {
-            query: StoreQuery::NodeCounts(at),
-            then: Box::new(move |answer| match answer {
-                StoreAnswer::Counts { items, .. } => Ok(reply(PubsubReply::NodeInfo {
+            query,
+            then: Box::new(move |answer| {
+                let items = match answer {
+                    StoreAnswer::Counts { items, .. } => items,
+                    StoreAnswer::Items { page, .. } => page.count,
+                    other => return Err(unexpected(&other)),
+                };
+                Ok(reply(PubsubReply::NodeInfo {
                     node: id,
                     config,
                     creator,
@@ -67,8 +88,7 @@ impl Pubsub {
                     publishers,
                     items,
                     subscribers,
-                })),
-                other => Err(unexpected(&other)),
+                }))
             }),
         })
     }

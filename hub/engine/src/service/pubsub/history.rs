@@ -66,7 +66,7 @@ pub(super) fn kept(
 
 /// From when on what is at most so old was published. A clock that cannot be believed makes nothing old (S28): one that
 /// was set back hides nothing, and one that starts in 1970 removes nothing.
-fn since(age_seconds: Option<u32>, now: Now) -> Option<Timestamp> {
+pub(super) fn since(age_seconds: Option<u32>, now: Now) -> Option<Timestamp> {
     let age = i64::from(age_seconds.filter(|_| now.wall_trusted)?);
     Some(Timestamp::from_micros(now.wall.micros() - age * 1_000_000))
 }
@@ -214,13 +214,19 @@ impl Pubsub {
 
     /// What is to be removed at nodes that may be silent: their items age while nobody publishes. Nothing, if none of these
     /// nodes has a bound of age.
-    pub fn sweep(&self, nodes: Vec<(NodeAddress, Box<NodeConfig>)>, now: Now) -> Option<Change> {
+    pub fn sweep(&mut self, nodes: Vec<(NodeAddress, Box<NodeConfig>)>, now: Now) -> Option<Change> {
         let mut ops = Vec::new();
         for (at, stored) in nodes {
             // Memory is newer; a node that was deleted meanwhile has nothing to remove.
             let resident = self.nodes.get(&at).map(|node| &*node.config);
             let config = resident.unwrap_or(&stored);
             let keep = kept(&at, config, &self.history, &self.limits, now);
+            if let Some(before) = keep.unexpired
+                && let Some(node) = self.nodes.get_mut(&at)
+            {
+                // What is known of the contents goes with them: nobody is told later that such an item is gone.
+                node.contents.expire(before);
+            }
             if keep.shown > 0 && (keep.since.is_some() || keep.unexpired.is_some()) {
                 ops.push(StoreOp::TrimItems { at, keep });
             }

@@ -17,7 +17,7 @@ use crate::{
 
 use super::{
     acquaintance::goes_by_roster, affiliates::Affiliates, audience::Audience, contents::Contents,
-    interest::Interest, leavers::heeds_departures, subscriptions::Subscriptions, traffic::Traffic,
+    history::since, interest::Interest, leavers::heeds_departures, subscriptions::Subscriptions, traffic::Traffic,
 };
 
 /// Raises remembered of a node, to know a repeated one (S11). A device that reconnects repeats its newest few.
@@ -303,13 +303,11 @@ impl Node {
 
     /// XEP-0060 §7.1.3.4: whether a node that refuses when it is full holds these, too.
     pub(super) fn room_for(&mut self, ids: &[ItemId], keep: u32, now: Now) -> Result<(), Refusal> {
+        if let Some(before) = since(self.config.item_expire, now) {
+            self.contents.expire(before);
+        }
         if self.config.publish_node_full != NodeFull::Reject || !self.config.persist_items {
             return Ok(());
-        }
-        if let Some(seconds) = self.config.item_expire {
-            let micros = i64::from(seconds) * 1_000_000;
-            let before = now.wall.micros().saturating_sub(micros);
-            self.contents.expire(Timestamp::from_micros(before));
         }
         if self.contents.len_with(ids) > keep as usize {
             return Err(Refusal::new(Reason::Conflict).because(Detail::NodeFull));

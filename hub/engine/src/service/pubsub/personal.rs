@@ -7,11 +7,11 @@ use std::{collections::HashSet, sync::Arc};
 
 use crate::{
     address::{BareJid, Jid},
-    item::{Affiliation, SendLastItem},
+    item::{Affiliation, Item, SendLastItem},
     mailbox::SubscriptionTag,
     node::NodeAddress,
     service::{Change, Deliveries, Delivery, Directory, Hearer, Notice, Recipient},
-    time::Timestamp,
+    time::{Now, Timestamp},
 };
 
 use super::{
@@ -131,6 +131,7 @@ impl Pubsub {
         at: &NodeAddress,
         to: &Hearer,
         directory: &mut dyn Directory,
+        now: Now,
     ) -> Option<Notice> {
         let node = self.nodes.get(at)?;
         let due = node.wants_last()
@@ -141,7 +142,9 @@ impl Pubsub {
                     .subscriptions_of(to.account.as_jid())
                     .any(|one| node.hears_items(one, &self.interest)),
             };
-        let item = node.last.item().filter(|_| due)?;
+        let unexpired = self.kept(at, node, now).unexpired;
+        let shows = |item: &&Arc<Item>| unexpired.is_none_or(|since| item.published >= since);
+        let item = node.last.item().filter(|_| due).filter(shows)?;
         let notice =
             told(at, node, item, alone(Recipient::Session(to.session))).map(|notice| Notice {
                 delay: Some(item.published),

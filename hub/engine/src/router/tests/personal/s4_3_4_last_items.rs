@@ -58,6 +58,18 @@ fn never_means_never_and_a_node_that_left_memory_is_shown_all_the_same() {
 }
 
 #[test]
+fn s16_4_4_an_expired_item_is_not_shown() {
+    let mut world = world();
+    let juliet = world.online("juliet", "balcony", 0);
+    world.tell_with(juliet, MOOD, "1", &[("item_expire", "30")]);
+    let romeo = world.client("romeo", "orchard", 1);
+    assert_eq!(world.items(romeo), ["node urn:mood (delayed)"]);
+    world.pass(60);
+    let romeo = world.client("romeo", "phone", 1);
+    assert!(world.items(romeo).is_empty());
+}
+
+#[test]
 fn the_store_is_asked_again_if_it_could_not_say() {
     let mut world = world();
     let juliet = world.online("juliet", "balcony", 0);

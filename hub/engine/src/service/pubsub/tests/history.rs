@@ -55,7 +55,7 @@ fn a_rule_says_what_is_kept_behind_the_window_and_elsewhere_nothing_is() {
 
 #[test]
 fn a_node_s_own_history_stands_before_the_rule_and_items_per_node_bounds_it() {
-    let world = World::new();
+    let mut world = World::new();
     let config = NodeConfig {
         history: Some(History {
             items: u32::MAX,
@@ -64,10 +64,11 @@ fn a_node_s_own_history_stands_before_the_rule_and_items_per_node_bounds_it() {
         ..NodeConfig::default()
     };
     let at = NodeAddress::of_service(node("free/log/a"));
-    let of = |config| {
+    let now = world.now();
+    let mut of = |config| {
         world
             .pubsub
-            .sweep(vec![(at.clone(), Box::new(config))], world.now())
+            .sweep(vec![(at.clone(), Box::new(config))], now)
     };
     // Without a bound of age there is nothing to sweep, though the rule has one.
     assert!(of(config.clone()).is_none());
@@ -89,7 +90,7 @@ fn a_node_s_own_history_stands_before_the_rule_and_items_per_node_bounds_it() {
 
 #[test]
 fn s28_by_a_clock_that_cannot_be_believed_nothing_is_old() {
-    let world = World::new();
+    let mut world = World::new();
     let at = NodeAddress::of_service(node("free/log/a"));
     let now = Now {
         wall_trusted: false,
@@ -97,7 +98,8 @@ fn s28_by_a_clock_that_cannot_be_believed_nothing_is_old() {
     };
     let nodes = vec![(at, Box::new(NodeConfig::default()))];
     assert!(world.pubsub.sweep(nodes.clone(), now).is_none());
-    assert!(world.pubsub.sweep(nodes, world.now()).is_some());
+    let now = world.now();
+    assert!(world.pubsub.sweep(nodes, now).is_some());
 }
 
 #[test]
@@ -230,4 +232,57 @@ fn an_expired_item_is_not_in_the_archive_and_not_the_last_item() {
         .subscribe(&other, "free/short", "other@localhost")
         .unwrap();
     assert_eq!(world.heard(), [""; 0], "the last item is expired");
+}
+
+#[test]
+fn s16_4_4_an_expired_item_is_not_counted_before_the_store_has_removed_it() {
+    let mut world = World::new();
+    let owner = device("dev7");
+    world.create(&owner, "free/short", &[("item_expire", "30")]);
+    world.publish(&owner, "free/short", "1").unwrap();
+    world.pass(20);
+    world.publish(&owner, "free/short", "2").unwrap();
+    let counted = |world: &mut World| {
+        let describe = PubsubAction::Describe {
+            node: node("free/short"),
+        };
+        match pubsub(world.ask(&owner, describe)) {
+            PubsubReply::NodeInfo { items, .. } => items,
+            other => panic!("{other:?}"),
+        }
+    };
+    let before = counted(&mut world);
+    world.pass(20);
+    assert_eq!(counted(&mut world), 1);
+    world.pass(20);
+    assert_eq!((before.min(1), counted(&mut world)), (1, 0));
+}
+
+#[test]
+fn s16_4_4_memory_forgets_what_the_sweeper_removes_and_nothing_by_a_clock_that_is_not_believed() {
+    let config = [
+        ("publish_node_full", "retract-oldest"),
+        ("max_items", "2"),
+        ("item_expire", "30"),
+    ];
+    for swept in [true, false] {
+        let mut world = World::new();
+        let owner = device("dev7");
+        world.create(&owner, "free/short", &config);
+        for id in ["1", "2"] {
+            world.publish(&owner, "free/short", id).unwrap();
+        }
+        world.subscribe(&device("other"), "free/short", "other@localhost").unwrap();
+        world.pass(60);
+        let at = NodeAddress::of_service(node("free/short"));
+        if swept {
+            let stored = NodeConfig::default();
+            let now = world.now();
+            assert!(world.pubsub.sweep(vec![(at.clone(), Box::new(stored))], now).is_some());
+        }
+        world.heard();
+        world.publish(&owner, "free/short", "3").unwrap();
+        // An item that nobody was shown for long is not retracted: there is one word, the new item.
+        assert_eq!(world.heard().len(), 1, "swept: {swept}");
+    }
 }

@@ -134,8 +134,18 @@ impl Store {
                 }
             }
             StoreQuery::ArchiveEnds { .. } => StoreAnswer::ArchiveEnds(None),
-            StoreQuery::Items { at, max, .. } => {
+            StoreQuery::Items {
+                at,
+                max,
+                page,
+                since,
+                ..
+            } => {
                 let (_, items) = &self.nodes[&at];
+                let unexpired =
+                    |item: &&Arc<Item>| since.is_none_or(|since| item.published >= since);
+                let items: Vec<_> = items.iter().filter(unexpired).cloned().collect();
+                let max = page.and_then(|page| page.max).unwrap_or(max).min(max);
                 let from = items.len().saturating_sub(max as usize);
                 StoreAnswer::Items {
                     items: items[from..].to_vec(),
