@@ -214,7 +214,11 @@ impl Pubsub {
 
     /// What is to be removed at nodes that may be silent: their items age while nobody publishes. Nothing, if none of these
     /// nodes has a bound of age.
-    pub fn sweep(&mut self, nodes: Vec<(NodeAddress, Box<NodeConfig>)>, now: Now) -> Option<Change> {
+    pub fn sweep(
+        &mut self,
+        nodes: Vec<(NodeAddress, Box<NodeConfig>)>,
+        now: Now,
+    ) -> Option<Change> {
         let mut ops = Vec::new();
         for (at, stored) in nodes {
             // Memory is newer; a node that was deleted meanwhile has nothing to remove.

@@ -17,7 +17,8 @@ use crate::{
 
 use super::{
     acquaintance::goes_by_roster, affiliates::Affiliates, audience::Audience, contents::Contents,
-    history::since, interest::Interest, leavers::heeds_departures, subscriptions::Subscriptions, traffic::Traffic,
+    history::since, interest::Interest, leavers::heeds_departures, subscriptions::Subscriptions,
+    traffic::Traffic,
 };
 
 /// Raises remembered of a node, to know a repeated one (S11). A device that reconnects repeats its newest few.

@@ -272,13 +272,20 @@ fn s16_4_4_memory_forgets_what_the_sweeper_removes_and_nothing_by_a_clock_that_i
         for id in ["1", "2"] {
             world.publish(&owner, "free/short", id).unwrap();
         }
-        world.subscribe(&device("other"), "free/short", "other@localhost").unwrap();
+        world
+            .subscribe(&device("other"), "free/short", "other@localhost")
+            .unwrap();
         world.pass(60);
         let at = NodeAddress::of_service(node("free/short"));
         if swept {
             let stored = NodeConfig::default();
             let now = world.now();
-            assert!(world.pubsub.sweep(vec![(at.clone(), Box::new(stored))], now).is_some());
+            assert!(
+                world
+                    .pubsub
+                    .sweep(vec![(at.clone(), Box::new(stored))], now)
+                    .is_some()
+            );
         }
         world.heard();
         world.publish(&owner, "free/short", "3").unwrap();
