@@ -5,7 +5,7 @@
 //! what it does not confirm counts for who said it, as long as its session says so, and the next one who waits is asked.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -49,8 +49,8 @@ struct Asked {
     verification: Option<Verification>,
     /// What the client is asked for.
     node: Box<str>,
-    /// Sessions of the same kind of client.
-    waiting: Vec<SessionId>,
+    /// Sessions of the same kind of client: a fleet that returns at once.
+    waiting: BTreeSet<SessionId>,
 }
 
 impl Capabilities {
@@ -113,13 +113,13 @@ impl Router {
             if let Some(asked) =
                 under_way.and_then(|number| self.capabilities.asked.get_mut(number))
             {
-                if asked.of != id && !asked.waiting.contains(&id) {
-                    asked.waiting.push(id);
+                if asked.of != id {
+                    asked.waiting.insert(id);
                 }
                 return;
             }
         }
-        self.ask_client(id, announced.verification, announced.node, Vec::new());
+        self.ask_client(id, announced.verification, announced.node, BTreeSet::new());
     }
 
     fn ask_client(
@@ -127,7 +127,7 @@ impl Router {
         of: SessionId,
         verification: Option<Verification>,
         node: Box<str>,
-        waiting: Vec<SessionId>,
+        waiting: BTreeSet<SessionId>,
     ) {
         let Some(session) = self.directory.get_mut(of) else {
             return;
@@ -199,8 +199,7 @@ impl Router {
 
     /// Another client of the kind is asked, if one waits.
     fn ask_next(&mut self, mut asked: Asked) {
-        while !asked.waiting.is_empty() {
-            let next = asked.waiting.remove(0);
+        while let Some(next) = asked.waiting.pop_first() {
             let hears = self.directory.get(next);
             let able = hears.is_some_and(|session| session.questions < QUESTIONS_PER_SESSION_MAX);
             if able {

@@ -29,6 +29,9 @@ use crate::{
 const EVENTS_MAX: usize = 256;
 /// What they may weigh, in bytes: a digest is one message, and must fit a stanza.
 const BYTES_MAX: usize = 64 * 1024;
+/// Frequencies of one recipient; one more joins the slowest of them, so that it comes no sooner than was asked. Who makes up
+/// ever new ones must not fill the room of all.
+const FREQUENCIES_MAX: usize = 4;
 /// What all digests together may weigh, in bytes; then nothing more is held back but dropped.
 const ALL_BYTES_MAX: usize = 32 << 20;
 
@@ -70,6 +73,31 @@ impl Digests {
         of_items && event.class() != Some(Class::Alarm)
     }
 
+    /// How many there are.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.of.values().map(|digests| digests.len()).sum()
+    }
+
+    /// Whether an event may not come before what is held back for somebody: it is about the same node, or ends a subscription,
+    /// perhaps of many nodes.
+    pub(super) fn must_go_before(&self, event: &Event, to: Recipient) -> bool {
+        let What::Node(node) = &event.what else {
+            return false;
+        };
+        let of_node =
+            |held: &Held| matches!(&held.event.what, What::Node(held) if held.at == node.at);
+        match node.change {
+            NodeChange::Digest(_) => false,
+            NodeChange::Subscription { .. } => true,
+            _ => {
+                let digests = self.of.get(&to).into_iter().flatten();
+                let mut held = digests.flat_map(|digest| &digest.held);
+                held.any(of_node)
+            }
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.of.is_empty()
     }
@@ -89,7 +117,10 @@ impl Digests {
             return;
         }
         let digests = self.of.entry(delivery.to).or_default();
-        let place = digests.iter().position(|digest| digest.millis == millis);
+        let mut place = digests.iter().position(|digest| digest.millis == millis);
+        if place.is_none() && digests.len() >= FREQUENCIES_MAX {
+            place = (0..digests.len()).max_by_key(|&place| digests[place].millis);
+        }
         let place = place.unwrap_or_else(|| {
             let due = now + Duration::from_millis(millis.into());
             self.due.insert((due, delivery.to));

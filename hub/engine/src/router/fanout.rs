@@ -14,7 +14,7 @@ use crate::{
     address::Jid,
     class::Class,
     command::{Cursor, EndReason, SessionId},
-    event::{Event, NodeChange, What},
+    event::Event,
     item::Shows,
     limits::{FANOUT_SLICE, FANOUTS_PER_SESSION_MAX},
     mailbox::{Addressed, Entry, Pushed, SubscriptionTag},
@@ -272,31 +272,23 @@ pub(super) fn at_once(job: &Job, directory: &Directory, post: &mut Post) {
 
 /// Whether a delivery waits for others (`pubsub#digest`). One that cannot wait takes those along that do.
 fn is_held_back(job: &Job, delivery: &Delivery, directory: &Directory, post: &mut Post) -> bool {
-    let tag = delivery
-        .tag
-        .as_ref()
-        .and_then(|tag| Some((tag, tag.digest_millis?)));
-    match tag {
-        Some((tag, millis)) if Digests::holds(&job.event) => {
-            if is_here(delivery.to, job.reach, directory) {
-                let now = post.now;
-                post.digests.hold(&job.event, delivery, tag, millis, now);
-            }
-            return true;
+    if Digests::holds(&job.event) {
+        let tag = delivery.tag.as_ref();
+        let Some((tag, millis)) = tag.and_then(|tag| Some((tag, tag.digest_millis?))) else {
+            return false;
+        };
+        if is_here(delivery.to, job.reach, directory) {
+            let now = post.now;
+            post.digests.hold(&job.event, delivery, tag, millis, now);
         }
-        Some(_) => {}
-        // The subscription may be at its end.
-        None if post.digests.is_empty() || !is_of_subscription(&job.event) => return false,
-        None => {}
+        return true;
     }
-    for held in post.digests.take_all(delivery.to) {
-        at_once(&held, directory, post);
+    if !post.digests.is_empty() && post.digests.must_go_before(&job.event, delivery.to) {
+        for held in post.digests.take_all(delivery.to) {
+            at_once(&held, directory, post);
+        }
     }
     false
-}
-
-fn is_of_subscription(event: &Event) -> bool {
-    matches!(&event.what, What::Node(node) if matches!(node.change, NodeChange::Subscription { .. }))
 }
 
 /// Whether anybody would get a delivery now.

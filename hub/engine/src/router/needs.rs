@@ -48,15 +48,7 @@ impl Router {
             (Command::Admin(request), _) => self.admin_needs(request),
             (Command::Pubsub(request), own) => {
                 let mut needs: Needs = own.into_iter().map(Need::Account).collect();
-                for wanted in self.pubsub.wants(request) {
-                    // What an account sees by shared groups depends on its role too.
-                    if let Wanted::Roster(jid) = &wanted
-                        && !self.residency.shared.groups().is_empty()
-                    {
-                        needs.push(Need::Account(jid.clone()));
-                    }
-                    needs.push(Need::of_pubsub(wanted));
-                }
+                needs.extend(self.needs_of_pubsub(self.pubsub.wants(request)));
                 needs
             }
             (Command::QueryOfPresence(iq), Some(own)) => self.with_contact(own, iq.to.bare()),
@@ -97,6 +89,21 @@ impl Router {
             (Command::Unregister, Some(own)) => self.removal_needs(&own),
             _ => Needs::new(),
         }
+    }
+
+    /// What the pubsub service wants in memory.
+    pub(super) fn needs_of_pubsub(&self, wanted: impl IntoIterator<Item = Wanted>) -> Needs {
+        let mut needs = Needs::new();
+        for wanted in wanted {
+            // What an account sees by shared groups depends on its role too.
+            if let Wanted::Roster(jid) = &wanted
+                && !self.residency.shared.groups().is_empty()
+            {
+                needs.push(Need::Account(jid.clone()));
+            }
+            needs.push(Need::of_pubsub(wanted));
+        }
+        needs
     }
 
     /// The account's roster, and what there is of a contact that groups may share with it.

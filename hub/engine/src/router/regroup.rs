@@ -159,6 +159,10 @@ impl Router {
             self.directory.hearing_changed(jid);
             self.pubsub.owner_changed(jid);
         }
+        if before != after && account.is_some() {
+            // Whom it sees is another question too, and it need not be here to be subscribed.
+            self.directory.hearing_of_all_changed();
+        }
         self.residency.shared.grow();
         let of = |role: Option<Role>| role.map(|role| groups.of(jid, role)).unwrap_or_default();
         let both: Vec<_> = of(before).into_iter().chain(of(after)).collect();

@@ -122,10 +122,7 @@ impl Router {
                 of_account(account.clone())
             }
             Command::Activity { of } => of_account(of.bare()),
-            Command::Pubsub(request) => {
-                let wanted = self.pubsub.wants(request).into_iter();
-                wanted.map(Need::of_pubsub).collect()
-            }
+            Command::Pubsub(request) => self.needs_of_pubsub(self.pubsub.wants(request)),
             _ => Needs::new(),
         }
     }

@@ -365,8 +365,20 @@ impl Residency {
                 // It may have been there before, set otherwise.
                 self.drifted(&account, limits);
             }
+            StoreOp::RemoveNode { at } => self.overtake_nodes(|other| other == at),
+            // Its own nodes go with it, and what it was to others.
+            StoreOp::RemoveAccount { .. } => self.overtake_nodes(|_| true),
             _ => {}
         }
+    }
+
+    /// What is on its way of these nodes may be of before they were removed.
+    fn overtake_nodes(&mut self, which: impl Fn(&NodeAddress) -> bool) {
+        let overtaken = self.loading.iter().filter(|need| match need {
+            Need::Node(at) | Need::Contents(at, _) => which(at),
+            _ => false,
+        });
+        self.stale.extend(overtaken.cloned());
     }
 
     /// The account has made a node.

@@ -16,7 +16,7 @@ use crate::{
     limits::CURSOR_BATCH,
     node::{NodeAddress, NodeId},
     router::{
-        Router, commit::After, cursor::Progress, hearing::Shown, regroup::Lookups, residency::Need,
+        Router, commit::After, cursor::Progress, hearing::Shown, needs::Needs, regroup::Lookups,
         stored::Asked, world::World,
     },
     service::Hearer,
@@ -117,13 +117,12 @@ impl Router {
     }
 
     /// What the next step needs in memory.
-    pub(super) fn showing_needs(&self, cursor: Cursor) -> Vec<Need> {
+    pub(super) fn showing_needs(&self, cursor: Cursor) -> Needs {
         let Some((_, Progress::Showing(showing))) = self.cursors.progress(cursor) else {
-            return Vec::new();
+            return Needs::new();
         };
         let present = showing.present.iter();
-        let wanted = present.flat_map(|at| self.pubsub.wants_shown(at));
-        wanted.map(Need::of_pubsub).collect()
+        self.needs_of_pubsub(present.flat_map(|at| self.pubsub.wants_shown(at)))
     }
 
     /// The next step: all that it needs is in memory.

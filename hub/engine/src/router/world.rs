@@ -6,8 +6,10 @@ use crate::{
     command::SessionId,
     node::NodeId,
     roster_group::Viewer,
-    router::{self, directory::Directory, hearing::Sight, residency::Residency},
-    service::{self, AccountId, Acquaintance, Hearer, Recipient, roster},
+    router::{
+        self, directory::Directory, hearing::Sight, relay::addressed_to, residency::Residency,
+    },
+    service::{self, AccountId, Acquaintance, Delivery, Hearer, Recipient, roster},
 };
 
 /// The router's shared state as a service sees it.
@@ -99,6 +101,22 @@ impl service::Directory for World<'_> {
             Some(full) => self.directory.session(&full).map(Recipient::Session),
             None => Some(Recipient::Account(self.directory.account(&jid.bare()))),
         }
+    }
+
+    fn once(&mut self, jid: &Jid) -> Option<Delivery> {
+        if self.directory.components.get(jid.domain()).is_some() {
+            let component = self.directory.components.session(jid.domain())?;
+            return Some(Delivery {
+                tag: Some(addressed_to(jid)),
+                ..Delivery::plain(Recipient::Session(component))
+            });
+        }
+        let to = match jid.as_full() {
+            Some(full) => Recipient::Session(self.directory.session(&full)?),
+            // Without an index it has no session.
+            None => Recipient::Account(self.directory.known(&jid.bare())?),
+        };
+        Some(Delivery::plain(to))
     }
 
     fn is_account(&self, jid: &BareJid) -> bool {

@@ -81,6 +81,11 @@ pub trait Directory {
             None => Some(Recipient::Account(self.account(&jid.bare()))),
         }
     }
+    /// The way to an address for one notice, if anybody can be there to take it. Unlike [`recipient`](Self::recipient) it leaves
+    /// nothing behind, so the address may be whatever somebody has written into a node.
+    fn once(&mut self, jid: &Jid) -> Option<Delivery> {
+        self.recipient(jid).map(Delivery::plain)
+    }
     /// Whether something can be kept for this address until it is taken: only accounts come back for it.
     fn is_account(&self, _jid: &BareJid) -> bool {
         true

@@ -7,6 +7,7 @@ mod components;
 mod cursors;
 mod documents;
 mod groups;
+mod hostile;
 mod messages;
 mod nodes;
 mod order;

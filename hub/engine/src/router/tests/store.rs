@@ -120,6 +120,16 @@ impl FakeStore {
         self.accounts.insert(jid.clone(), account);
     }
 
+    /// What somebody is to a node, as if it had been so for long.
+    pub(super) fn affiliate(&mut self, at: &NodeAddress, jid: &BareJid, what: Affiliation) {
+        if let Some(node) = self.nodes.get_mut(at) {
+            node.affiliations.retain(|(other, _)| other != jid);
+            if what != Affiliation::None {
+                node.affiliations.push((jid.clone(), what));
+            }
+        }
+    }
+
     pub(super) fn has_node(&self, name: &str) -> bool {
         self.nodes.keys().any(|at| at.node.as_str() == name)
     }

@@ -4,8 +4,6 @@
 //! says when one of them changed. A node that comes from the disk is held against the rosters of its owners before it
 //! tells anybody anything.
 
-use std::collections::{BTreeSet, HashMap};
-
 use crate::{
     access::Subject,
     address::{BareJid, Jid},
@@ -18,51 +16,6 @@ use super::{Pubsub, change, node::Node, rights::Rights, subscribers::may_stay};
 
 /// Owners of one node whose rosters count, the first by address. More would be as many rosters in memory for one publish.
 const ROSTERS_PER_NODE_MAX: usize = 4;
-
-/// The index of nodes by roster is not swept below this many entries.
-const SWEEP_MIN: usize = 1_024;
-
-/// Which nodes in memory have subscribers by the grace of whose roster. What is not true any more is harmless and goes at
-/// the next look or sweep.
-#[derive(Debug, Default)]
-pub(super) struct ByRoster {
-    nodes: HashMap<BareJid, BTreeSet<NodeAddress>>,
-    len: usize,
-    sweep_at: usize,
-}
-
-impl ByRoster {
-    fn put(&mut self, owner: &BareJid, at: &NodeAddress) {
-        if !self.nodes.contains_key(owner) {
-            self.nodes.insert(owner.clone(), BTreeSet::new());
-        }
-        if let Some(nodes) = self.nodes.get_mut(owner)
-            && !nodes.contains(at)
-        {
-            nodes.insert(at.clone());
-            self.len += 1;
-        }
-    }
-
-    fn take(&mut self, owner: &BareJid) -> BTreeSet<NodeAddress> {
-        let nodes = self.nodes.remove(owner).unwrap_or_default();
-        self.len -= nodes.len();
-        nodes
-    }
-
-    /// Lets go of nodes that are not in memory, now and then.
-    fn sweep(&mut self, is_resident: impl Fn(&NodeAddress) -> bool) {
-        if self.len < self.sweep_at.max(SWEEP_MIN) {
-            return;
-        }
-        self.nodes.retain(|_, nodes| {
-            nodes.retain(|at| is_resident(at));
-            !nodes.is_empty()
-        });
-        self.len = self.nodes.values().map(BTreeSet::len).sum();
-        self.sweep_at = 2 * self.len;
-    }
-}
 
 /// Whether somebody's right depends on a roster.
 pub(super) const fn goes_by_roster(model: AccessModel) -> bool {
@@ -115,7 +68,7 @@ impl Pubsub {
     /// What shared groups say of an owner has changed, or of many by its groups: its nodes are held against that before they are
     /// used next.
     pub fn owner_changed(&mut self, owner: &BareJid) {
-        for at in self.by_roster.nodes.get(owner).into_iter().flatten() {
+        for at in self.by_roster.of(owner).into_iter().flatten() {
             if let Some(node) = self.nodes.get_mut(at) {
                 node.set_settled(false);
             }
@@ -157,7 +110,7 @@ impl Pubsub {
 
     /// Whether a subscriber of a node that goes by rosters has a right to be one. Of an account that has not been here it is not
     /// known what the rules give it: it hears nothing before it comes, and is judged then.
-    fn may_go_on(
+    pub(super) fn may_go_on(
         &self,
         at: &NodeAddress,
         node: &Node,

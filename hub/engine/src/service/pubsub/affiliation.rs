@@ -10,10 +10,10 @@ use crate::{
     item::Affiliation,
     node::NodeId,
     refusal::{Reason, Refusal},
-    service::{Decision, Directory, Recipient},
+    service::{Decision, Directory},
 };
 
-use super::{Asker, Pubsub, answer, change, notice, subscribe::alone, subscribers::may_stay};
+use super::{Asker, Pubsub, answer, change, notice, subscribers::may_stay};
 
 /// Most affiliations that a node's owners may grant. They are in memory with the node, and their names are the owner's to
 /// choose; beyond it there are rules (S13), and the operator's own socket is not bound.
@@ -76,15 +76,16 @@ impl Pubsub {
                 let theirs = node.subscriptions().map(|one| &one.jid);
                 leave.extend(theirs.filter(|one| one.bare() == jid).cloned());
             }
-            if node.config.deliver_notifications {
+            if node.config.deliver_notifications
+                && let Some(to) = directory.once(jid.as_jid())
+            {
                 // §8.9.4
                 let kind = node.config.notification_type;
                 let told = NodeChange::Affiliation {
                     jid: jid.clone(),
                     affiliation,
                 };
-                let to = alone(Recipient::Account(directory.account(&jid)));
-                changed.notices.push(notice(&at, kind, told, to));
+                changed.notices.push(notice(&at, kind, told, [to].into()));
             }
             changed.ops.push(StoreOp::PutAffiliation {
                 at: at.clone(),

@@ -16,7 +16,7 @@ use crate::{
 };
 
 use super::{
-    Asker, Pubsub, change, notice,
+    ASKED_MAX, Asker, Pubsub, change, notice,
     subscribe::{Place, alone, owners, recipient, told_of},
     subscribers::may_stay,
 };
@@ -87,7 +87,8 @@ impl Pubsub {
         let Some(node) = self.nodes.get(at) else {
             return;
         };
-        self.asked_of.extend(node.owners().cloned());
+        let room = ASKED_MAX.saturating_sub(self.asked_of.len());
+        self.asked_of.extend(node.owners().take(room).cloned());
         if let Some(full) = subscription.jid.as_full() {
             self.waiting_here.insert((at.clone(), full));
         }
@@ -122,7 +123,8 @@ impl Pubsub {
                 .any(|one| one.state == SubscriptionState::Pending)
         {
             // There may be new owners.
-            self.asked_of.extend(node.owners().cloned());
+            let room = ASKED_MAX.saturating_sub(self.asked_of.len());
+            self.asked_of.extend(node.owners().take(room).cloned());
         }
     }
 
@@ -178,7 +180,7 @@ impl Pubsub {
 
     /// Whether requests may wait for an owner: then its sessions should be told when they come.
     pub fn is_asked(&self, owner: &BareJid) -> bool {
-        self.asked_of.contains(owner)
+        self.asked_of.len() >= ASKED_MAX || self.asked_of.contains(owner)
     }
 
     /// What the store is to be asked of an owner who has come.
@@ -202,7 +204,8 @@ impl Pubsub {
             !self.nodes.contains_key(at) || self.waiting_at(at).iter().any(|waits| waits == one)
         });
         all.extend(self.requests_here(owner));
-        if all.is_empty() {
+        // Full, the set does not say whom it lacks: then it stays so until the next start.
+        if all.is_empty() && self.asked_of.len() < ASKED_MAX {
             self.asked_of.remove(owner);
         }
         let requests = all.iter().take(REQUESTS_MAX as usize);

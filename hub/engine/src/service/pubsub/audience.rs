@@ -16,7 +16,7 @@
 //!
 //! An address hears of an event once, whatever it is subscribed by (§6.1.6). Where its subscriptions ask for different things the
 //! one message is cut by what they ask: those that come at once and those of a digest, those for the shows in which all of them
-//! hear and those for the shows in which some do.
+//! hear and those for the shows in which some do. An alarm is never cut, and what no digest holds not by digests.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,6 +27,7 @@ use smallvec::SmallVec;
 
 use crate::{
     address::{BareJid, Jid},
+    class::Class,
     item::{
         AccessModel, Affiliation, NodeSubscription, Shows, SubscriptionOptions, SubscriptionState,
         SubscriptionType,
@@ -61,6 +62,28 @@ pub(super) enum About {
     Both,
 }
 
+/// How the options of subscriptions bear on what is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Manner {
+    /// An item: it may wait for a digest, and is for who shows the right thing.
+    #[default]
+    Item,
+    /// An alarm: it waits for nothing, and whoever it is owed to gets it whatever they show (S12). So an address gets it once,
+    /// however different the options of its subscriptions are.
+    Alarm,
+    /// What happens to the node itself: no digest holds it.
+    AtOnce,
+}
+
+impl Manner {
+    const fn of(class: Class) -> Self {
+        match class {
+            Class::Alarm => Self::Alarm,
+            Class::State | Class::Event => Self::Item,
+        }
+    }
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Audience {
@@ -76,6 +99,8 @@ pub(super) struct Audience {
     stale: usize,
     /// When the first lease in it ends.
     until: Option<Timestamp>,
+    /// The node is one of alarms, or is not.
+    manner: Manner,
 }
 
 impl Audience {
@@ -154,7 +179,7 @@ impl Audience {
             let Some(to) = directory.recipient(jid) else {
                 continue;
             };
-            let heard = node.heard_by(jid, name, interest);
+            let heard = node.heard_by(jid, name, interest, self.manner);
             let mut deliveries = SmallVec::new();
             divide(&heard, to, &mut Tags::default(), &mut deliveries);
             list.replace(to, deliveries);
@@ -170,6 +195,7 @@ impl Node {
     pub(super) fn audience(
         &mut self,
         at: &NodeAddress,
+        class: Class,
         interest: &Interest,
         directory: &mut dyn Directory,
         built: &mut u64,
@@ -178,10 +204,11 @@ impl Node {
             return self.personal_audience(at, host, interest, directory, built);
         }
         let name = &at.node;
+        let manner = Manner::of(class);
         let mut audience = std::mem::take(&mut self.audience);
-        if !audience.update(self, name, interest, directory) {
+        if audience.manner != manner || !audience.update(self, name, interest, directory) {
             *built += 1;
-            audience = self.resolve(name, About::Items, interest, directory);
+            audience = self.resolve(name, About::Items, manner, interest, directory);
         }
         let list = audience.list.clone().unwrap_or_default();
         self.audience = audience;
@@ -200,7 +227,7 @@ impl Node {
         interest: &Interest,
         directory: &dyn Directory,
     ) -> Arc<[BareJid]> {
-        let heard = self.heard(name, About::Items, interest);
+        let heard = self.heard(name, About::Items, Manner::Alarm, interest);
         let bare = heard.keys().filter(|jid| jid.is_bare());
         let bare = bare.map(|jid| jid.bare());
         bare.filter(|jid| directory.is_account(jid)).collect()
@@ -217,7 +244,7 @@ impl Node {
         if let Some(host) = &at.host {
             return self.personal_witnesses(at, host, about, interest, directory);
         }
-        self.resolve(&at.node, about, interest, directory)
+        self.resolve(&at.node, about, Manner::AtOnce, interest, directory)
             .list
             .unwrap_or_default()
     }
@@ -226,6 +253,7 @@ impl Node {
     pub(super) fn own_subscribers(
         &self,
         about: About,
+        manner: Manner,
         interest: &Interest,
         directory: &mut dyn Directory,
         admits: &dyn Fn(&Jid, &dyn Directory) -> bool,
@@ -236,7 +264,7 @@ impl Node {
                 heard
                     .entry(&one.jid)
                     .or_default()
-                    .push(Heard::of(one, None));
+                    .push(Heard::of(one, None, manner));
             }
         }
         let (mut list, mut tags, mut until) = (Vec::new(), Tags::default(), None);
@@ -254,13 +282,14 @@ impl Node {
         &self,
         name: &NodeId,
         about: About,
+        manner: Manner,
         interest: &Interest,
         directory: &mut dyn Directory,
     ) -> Audience {
         let mut list = Vec::new();
         let mut tags = Tags::default();
         let mut until = None;
-        for (jid, heard) in self.heard(name, about, interest) {
+        for (jid, heard) in self.heard(name, about, manner, interest) {
             let ends = heard.iter().filter_map(Heard::ends);
             until = until.into_iter().chain(ends).min();
             if let Some(to) = directory.recipient(jid) {
@@ -277,6 +306,7 @@ impl Node {
             changed: Vec::new(),
             stale: 0,
             until,
+            manner,
         }
     }
 
@@ -285,20 +315,21 @@ impl Node {
         &'a self,
         name: &NodeId,
         about: About,
+        manner: Manner,
         interest: &'a Interest,
     ) -> BTreeMap<&'a Jid, By<'a>> {
         let mut heard: BTreeMap<&Jid, By<'_>> = BTreeMap::new();
         for one in self.subscriptions() {
             if hears(one, about, interest) {
                 let by = heard.entry(&one.jid).or_default();
-                by.push(self.hearing(one, None));
+                by.push(self.hearing(one, None, manner));
             }
         }
         interest.matching(name.as_str(), &mut |interested| {
             for one in interested.subscriptions.iter() {
                 if hears(one, about, interest) && self.is_open_to(&one.jid.bare()) {
                     let by = heard.entry(&one.jid).or_default();
-                    by.push(self.hearing(one, Some(interested)));
+                    by.push(self.hearing(one, Some(interested), manner));
                 }
             }
         });
@@ -306,28 +337,39 @@ impl Node {
     }
 
     /// The same of its items for one address.
-    fn heard_by<'a>(&'a self, jid: &'a Jid, name: &NodeId, interest: &'a Interest) -> By<'a> {
+    fn heard_by<'a>(
+        &'a self,
+        jid: &'a Jid,
+        name: &NodeId,
+        interest: &'a Interest,
+        manner: Manner,
+    ) -> By<'a> {
         let own = self
             .subscriptions_of(jid)
             .filter(|one| hears(one, About::Items, interest));
-        let mut heard: By<'a> = own.map(|one| self.hearing(one, None)).collect();
+        let mut heard: By<'a> = own.map(|one| self.hearing(one, None, manner)).collect();
         if self.is_open_to(&jid.bare()) {
             interest.matching(name.as_str(), &mut |interested| {
                 let theirs = interested
                     .subscriptions
                     .of(jid)
                     .filter(|one| hears(one, About::Items, interest));
-                heard.extend(theirs.map(|one| self.hearing(one, Some(interested))));
+                heard.extend(theirs.map(|one| self.hearing(one, Some(interested), manner)));
             });
         }
         heard
     }
 
     /// One subscription as it hears of this node.
-    fn hearing<'a>(&self, one: &'a NodeSubscription, through: Option<&'a Interested>) -> Heard<'a> {
+    fn hearing<'a>(
+        &self,
+        one: &'a NodeSubscription,
+        through: Option<&'a Interested>,
+        manner: Manner,
+    ) -> Heard<'a> {
         Heard {
             available_only: self.config.presence_based_delivery,
-            ..Heard::of(one, through)
+            ..Heard::of(one, through, manner)
         }
     }
 
@@ -336,8 +378,9 @@ impl Node {
     fn is_open_to(&self, account: &BareJid) -> bool {
         match self.affiliation(account) {
             Affiliation::Owner | Affiliation::Publisher | Affiliation::Member => true,
-            Affiliation::Outcast => false,
-            Affiliation::None | Affiliation::PublishOnly => {
+            // §4.1: neither may subscribe, whatever the rules give to others.
+            Affiliation::Outcast | Affiliation::PublishOnly => false,
+            Affiliation::None => {
                 self.config.access_model == AccessModel::Open && self.config.subscribe
             }
         }
@@ -372,15 +415,21 @@ struct Heard<'a> {
     through: Option<&'a Interested>,
     /// XEP-0060 §12.6: the node is heard by who is available, and by nobody else.
     available_only: bool,
+    manner: Manner,
 }
 
 impl<'a> Heard<'a> {
-    fn of(subscription: &'a NodeSubscription, through: Option<&'a Interested>) -> Self {
+    fn of(
+        subscription: &'a NodeSubscription,
+        through: Option<&'a Interested>,
+        manner: Manner,
+    ) -> Self {
         Self {
             subid: &subscription.subid,
             options: subscription.options.as_deref(),
             through,
             available_only: false,
+            manner,
         }
     }
 
@@ -389,7 +438,8 @@ impl<'a> Heard<'a> {
     }
 
     fn digest(&self) -> Option<u32> {
-        self.options?.digest_millis
+        let options = self.options.filter(|_| self.manner == Manner::Item);
+        options?.digest_millis
     }
 
     fn body(&self) -> bool {
@@ -397,6 +447,9 @@ impl<'a> Heard<'a> {
     }
 
     fn shows(&self) -> Shows {
+        if self.manner == Manner::Alarm {
+            return Shows::ANY;
+        }
         let shows = self.options.and_then(|options| options.shows);
         let any = if self.available_only {
             Shows::ALL
@@ -409,7 +462,7 @@ impl<'a> Heard<'a> {
 
 /// The delivery of one subscription alone, for what its subscriber is sent outside an audience: the last item.
 pub(super) fn sole(subscription: &NodeSubscription, to: Recipient) -> Delivery {
-    let heard = Heard::of(subscription, None);
+    let heard = Heard::of(subscription, None, Manner::AtOnce);
     let body = heard.body();
     Delivery {
         to,

@@ -4,7 +4,10 @@
 //! behind (`pubsub#purge_offline`), and for one request the node of which somebody takes back what may be another's, or
 //! several items at once. All other nodes leave it to the store.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+};
 
 use crate::{
     address::BareJid,
@@ -91,7 +94,8 @@ impl Contents {
 
     pub(super) fn remove(&mut self, ids: &[ItemId]) {
         if let Some(held) = &mut self.0 {
-            held.retain(|old| !ids.contains(&old.id));
+            let gone: HashSet<&ItemId> = ids.iter().collect();
+            held.retain(|old| !gone.contains(&old.id));
         }
     }
 
@@ -106,7 +110,8 @@ impl Contents {
 
     /// How many there would be with these: of equal ids only one stays.
     pub(super) fn len_with(&self, ids: &[ItemId]) -> usize {
-        let others = self.iter().filter(|old| !ids.contains(&old.id));
+        let new: HashSet<&ItemId> = ids.iter().collect();
+        let others = self.iter().filter(|old| !new.contains(&old.id));
         others.count() + ids.len()
     }
 
@@ -122,9 +127,9 @@ impl Contents {
         self.iter().map(|old| &old.publisher)
     }
 
-    /// What a publisher left there, and whether that is everything.
-    pub(super) fn left_by(&self, publisher: &BareJid) -> (Vec<ItemId>, bool) {
-        let theirs = self.iter().filter(|old| old.publisher == *publisher);
+    /// What publishers who are gone left there, and whether that is everything.
+    pub(super) fn left_by(&self, is_gone: &dyn Fn(&BareJid) -> bool) -> (Vec<ItemId>, bool) {
+        let theirs = self.iter().filter(|old| is_gone(&old.publisher));
         let theirs: Vec<_> = theirs.map(|old| old.id.clone()).collect();
         let all = theirs.len() == self.iter().count();
         (theirs, all)
@@ -172,7 +177,10 @@ mod tests {
         assert_eq!(contents.put(&item("3", "b", 4), 2), ids(&["2"]));
         assert_eq!(contents.len_with(&ids(&["1", "4"])), 3);
         let a = BareJid::parse("a@localhost").unwrap();
-        assert_eq!(contents.left_by(&a), (ids(&["1"]), false));
+        assert_eq!(
+            contents.left_by(&|publisher| *publisher == a),
+            (ids(&["1"]), false)
+        );
         contents.expire(Timestamp::from_micros(4_000_000));
         assert_eq!(contents.publisher_of(&ids(&["1"])[0]), None);
         contents.remove(&ids(&["3"]));

@@ -8,7 +8,7 @@
 //! Whose departure concerns which node is noted while both are here. A node that comes from the disk is held against who is
 //! here before it is used, so what was missed then, or ended with the hub itself, is made up for.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashSet;
 
 use crate::{
     address::{BareJid, FullJid, Jid},
@@ -16,25 +16,11 @@ use crate::{
     effect::StoreOp,
     event::NodeChange,
     item::NodeConfig,
-    node::NodeAddress,
+    node::{ItemId, NodeAddress},
     service::{Change, Directory},
 };
 
-use super::{Pubsub, change, notice, publish::class_of};
-
-/// Nodes that an account's departure concerns. What is not true any more is harmless and goes with the account.
-#[derive(Debug, Default)]
-pub(super) struct Leavers(HashMap<BareJid, BTreeSet<NodeAddress>>);
-
-impl Leavers {
-    pub(super) fn note(&mut self, account: &BareJid, at: &NodeAddress) {
-        match self.0.get_mut(account) {
-            Some(places) if places.contains(at) => {}
-            Some(places) => drop(places.insert(at.clone())),
-            None => drop(self.0.insert(account.clone(), [at.clone()].into())),
-        }
-    }
-}
+use super::{Pubsub, audience::About, change, notice, publish::class_of};
 
 /// Whether somebody's departure can change something at the node.
 pub(super) const fn heeds_departures(config: &NodeConfig) -> bool {
@@ -42,6 +28,13 @@ pub(super) const fn heeds_departures(config: &NodeConfig) -> bool {
 }
 
 impl Pubsub {
+    /// Notes that the account's departure concerns the node.
+    pub(super) fn note_leaver(&mut self, account: &BareJid, at: &NodeAddress) {
+        let nodes = &self.nodes;
+        self.leavers.sweep(|at| nodes.contains_key(at));
+        self.leavers.put(account, at);
+    }
+
     /// A session is not available any more; `last`: no other one of its account is.
     pub fn went_offline(
         &mut self,
@@ -51,19 +44,23 @@ impl Pubsub {
     ) -> Vec<Change> {
         let account = session.bare();
         let places = if last {
-            self.leavers.0.remove(&account)
+            self.leavers.take(&account)
         } else {
-            self.leavers.0.get(&account).cloned()
+            self.leavers.of(&account).cloned().unwrap_or_default()
         };
-        let leaves = |jid: &Jid| {
-            *jid == *session.as_jid() || (last && jid.is_bare() && jid.bare() == account)
-        };
+        let bare = last.then(|| account.as_jid().clone());
+        let leaving: Vec<Jid> = [session.as_jid().clone()].into_iter().chain(bare).collect();
         let mut changes = Vec::new();
-        for at in places.into_iter().flatten() {
+        for at in places {
             let mut left = change(Vec::new());
-            self.end_temporary(&at, &leaves, directory, &mut left);
+            self.end_temporary(&at, &leaving, directory, &mut left);
             if last {
-                self.purge_left_by(&at, &account, directory, &mut left);
+                self.purge_left_by(
+                    &at,
+                    &|publisher| *publisher == account,
+                    directory,
+                    &mut left,
+                );
             }
             if !left.ops.is_empty() || !left.notices.is_empty() {
                 changes.push(left);
@@ -75,22 +72,19 @@ impl Pubsub {
     fn end_temporary(
         &mut self,
         at: &NodeAddress,
-        leaves: &dyn Fn(&Jid) -> bool,
+        leaving: &[Jid],
         directory: &mut dyn Directory,
         left: &mut Change,
     ) {
-        let Some(node) = self.nodes.get(at).filter(|node| node.config.tempsub) else {
-            return;
-        };
-        let subscribers = node.subscriptions().map(|one| &one.jid);
-        let theirs: Vec<Jid> = subscribers.filter(|jid| leaves(jid)).cloned().collect();
-        self.end_subscriptions(at, &theirs, directory, left);
+        if self.nodes.get(at).is_some_and(|node| node.config.tempsub) {
+            self.end_subscriptions(at, leaving, directory, left);
+        }
     }
 
     fn purge_left_by(
         &mut self,
         at: &NodeAddress,
-        publisher: &BareJid,
+        is_gone: &dyn Fn(&BareJid) -> bool,
         directory: &mut dyn Directory,
         left: &mut Change,
     ) {
@@ -100,28 +94,32 @@ impl Pubsub {
         if !node.config.purge_offline || !node.config.persist_items {
             return;
         }
-        if class_of(&self.classes, at, &node.config) == Class::Alarm {
+        let class = class_of(&self.classes, at, &node.config);
+        if class == Class::Alarm {
             return;
         }
-        let (ids, all) = node.contents.left_by(publisher);
+        let (ids, all) = node.contents.left_by(is_gone);
         if ids.is_empty() {
             return;
         }
+        let gone: HashSet<&ItemId> = ids.iter().collect();
         node.last.forget(&ids);
         node.contents.remove(&ids);
-        node.forget_raises(|id| ids.contains(id));
+        node.forget_raises(|id| gone.contains(id));
         left.ops.push(StoreOp::RemoveItems {
             at: at.clone(),
             ids: ids.clone(),
         });
         if node.config.deliver_notifications && node.config.notify_retract {
-            let audience = node.audience(at, &self.interest, directory, &mut self.audiences_built);
-            let told = if all {
-                NodeChange::Purged
-            } else {
-                NodeChange::Retracted(ids)
-            };
             let kind = node.config.notification_type;
+            let (told, audience) = if all {
+                let all = node.witnesses(at, About::Items, &self.interest, directory);
+                (NodeChange::Purged, all)
+            } else {
+                let built = &mut self.audiences_built;
+                let all = node.audience(at, class, &self.interest, directory, built);
+                (NodeChange::Retracted(ids), all)
+            };
             left.notices.push(notice(at, kind, told, audience));
         }
     }
@@ -134,22 +132,43 @@ impl Pubsub {
         if !heeds_departures(&node.config) {
             return;
         }
-        let mut concerned = BTreeSet::new();
+        let (mut here, mut gone) = (HashSet::new(), HashSet::new());
+        let mut is_here = |account: &BareJid| {
+            if here.contains(account) {
+                return true;
+            }
+            if !gone.contains(account) {
+                let set = if directory.is_here(account) {
+                    &mut here
+                } else {
+                    &mut gone
+                };
+                set.insert(account.clone());
+            }
+            here.contains(account)
+        };
+        let mut leaving: Vec<Jid> = Vec::new();
         if node.config.tempsub {
-            concerned.extend(node.subscriptions().map(|one| one.jid.bare()));
+            let subscribers = node.subscriptions().map(|one| &one.jid);
+            leaving.extend(subscribers.filter(|jid| !is_here(&jid.bare())).cloned());
+            // Those of one address stand together.
+            leaving.dedup();
         }
         if node.config.purge_offline {
-            concerned.extend(node.contents.publishers().cloned());
+            node.contents.publishers().for_each(|publisher| {
+                is_here(publisher);
+            });
         }
         let mut left = change(Vec::new());
-        for account in concerned {
-            if directory.is_here(&account) {
-                self.leavers.note(&account, at);
-                continue;
-            }
-            let leaves = |jid: &Jid| jid.bare() == account;
-            self.end_temporary(at, &leaves, directory, &mut left);
-            self.purge_left_by(at, &account, directory, &mut left);
+        self.end_temporary(at, &leaving, directory, &mut left);
+        self.purge_left_by(
+            at,
+            &|publisher| gone.contains(publisher),
+            directory,
+            &mut left,
+        );
+        for account in &here {
+            self.note_leaver(account, at);
         }
         if !left.ops.is_empty() || !left.notices.is_empty() {
             self.asides.push(left);

@@ -163,7 +163,7 @@ impl Pubsub {
             keep: Keep::NOTHING,
         }]);
         if node.config.deliver_notifications && node.config.notify_retract {
-            let audience = node.audience(&at, &self.interest, directory, &mut self.audiences_built);
+            let audience = node.witnesses(&at, About::Items, &self.interest, directory);
             let kind = node.config.notification_type;
             purged
                 .notices

@@ -11,6 +11,7 @@ mod affiliates;
 mod affiliation;
 mod approval;
 mod audience;
+mod by_account;
 mod cache;
 mod config;
 mod configs;
@@ -66,8 +67,8 @@ use crate::{
 };
 
 use self::{
-    acquaintance::ByRoster, cache::Cache, ids::Ids, interest::Interest, lease::Leases,
-    leavers::Leavers, node::Node, owed::Owed, read::ItemsWanted, wanted::node_of,
+    by_account::ByAccount, cache::Cache, ids::Ids, interest::Interest, lease::Leases, node::Node,
+    owed::Owed, read::ItemsWanted, wanted::node_of,
 };
 
 pub use self::{
@@ -75,6 +76,9 @@ pub use self::{
     wanted::Wanted,
 };
 
+/// Most owners remembered of whom something is asked; beyond it everybody who comes is held to be one, which costs a question
+/// to the store each.
+const ASKED_MAX: usize = 65_536;
 /// Most removed filter subscriptions kept in case their commit fails.
 const UNDO_MAX: usize = 256;
 
@@ -159,7 +163,8 @@ pub struct Pubsub {
     undo: VecDeque<(NodeAddress, NodeSubscription)>,
     /// What was found on the way to a decision and is to be carried out before it.
     asides: Vec<Change>,
-    by_roster: ByRoster,
+    /// Nodes with subscribers by the grace of whose roster.
+    by_roster: ByAccount,
     leases: Leases,
     /// Owners at whose nodes somebody may wait for approval.
     asked_of: HashSet<BareJid>,
@@ -167,7 +172,8 @@ pub struct Pubsub {
     waiting_here: BTreeSet<(NodeAddress, FullJid)>,
     /// The time of the entry that is being handled.
     now: Now,
-    leavers: Leavers,
+    /// Nodes at which something ends with whose departure.
+    leavers: ByAccount,
     items_published: u64,
     audiences_built: u64,
 }
@@ -190,12 +196,12 @@ impl Pubsub {
             stranded: HashMap::new(),
             undo: VecDeque::new(),
             asides: Vec::new(),
-            by_roster: ByRoster::default(),
+            by_roster: ByAccount::default(),
             leases: Leases::default(),
             asked_of: HashSet::new(),
             waiting_here: BTreeSet::new(),
             now: Now::default(),
-            leavers: Leavers::default(),
+            leavers: ByAccount::default(),
             items_published: 0,
             audiences_built: 0,
         }

@@ -59,7 +59,7 @@ impl Pubsub {
         let mut options = place.seen(&id, &subscription);
         apply(&mut options, fields, self.now)?;
         let moved = Place::of(&who.at(id), &options)?;
-        let changed = NodeSubscription {
+        let mut changed = NodeSubscription {
             options: stored(moved.kept(options)),
             ..subscription.clone()
         };
@@ -68,12 +68,15 @@ impl Pubsub {
             return Ok(Decision::Answer(crate::command::Reply::Done));
         }
         let mut done = change(Vec::new());
-        if moved != place {
-            // Another type or depth is another place in the tree, and the right to it is asked anew.
-            self.admission(who, &moved, &*directory)?;
-            self.leave(&place, &subscription, &mut done);
+        if moved == place {
+            self.put(&place, changed, &mut done);
+            return Ok(Decision::Change(Box::new(done)));
         }
-        self.put(&moved, changed, &mut done);
+        // Another type or depth is another place in the tree: the right to it is asked anew, and perhaps an owner.
+        changed.state = self.admission(who, &moved, &*directory)?;
+        self.room_at(self.subscriptions_at(&moved, &jid).len())?;
+        self.leave(&place, &subscription, &mut done);
+        self.enter(&moved, changed, directory, &mut done);
         Ok(Decision::Change(Box::new(done)))
     }
 

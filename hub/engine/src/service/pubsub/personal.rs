@@ -5,9 +5,11 @@
 
 use std::{collections::HashSet, sync::Arc};
 
+use smallvec::SmallVec;
+
 use crate::{
     address::{BareJid, Jid},
-    item::{Affiliation, Item, SendLastItem},
+    item::{AccessModel, Affiliation, Item, SendLastItem, SubscriptionState},
     mailbox::SubscriptionTag,
     node::NodeAddress,
     service::{Change, Deliveries, Delivery, Directory, Hearer, Notice, Recipient},
@@ -15,8 +17,16 @@ use crate::{
 };
 
 use super::{
-    Pubsub, Wanted, audience::About, change, interest::Interest, node::Node, publish::told,
-    rights::is_admitted, subscribe::alone, subscribers::may_stay,
+    Pubsub, Wanted,
+    acquaintance::{goes_by_roster, rosters},
+    audience::{About, Manner},
+    change,
+    interest::Interest,
+    node::Node,
+    publish::told,
+    rights::is_admitted,
+    subscribe::alone,
+    subscribers::may_stay,
 };
 
 impl Node {
@@ -37,7 +47,8 @@ impl Node {
         *built += 1;
         let hearers = directory.hearers(host, &at.node);
         let heard = hearers.as_deref().unwrap_or_default();
-        let (list, until) = self.heard_by_right(at, host, heard, About::Items, interest, directory);
+        let what = (About::Items, Manner::Item);
+        let (list, until) = self.heard_by_right(at, host, heard, what, interest, directory);
         if hearers.is_some() {
             self.audience.keep_personal(hearing, list.clone(), until);
         }
@@ -54,7 +65,8 @@ impl Node {
         directory: &mut dyn Directory,
     ) -> Deliveries {
         let hearers = directory.hearers(host, &at.node).unwrap_or_default();
-        self.heard_by_right(at, host, &hearers, about, interest, directory)
+        let what = (about, Manner::AtOnce);
+        self.heard_by_right(at, host, &hearers, what, interest, directory)
             .0
     }
 
@@ -63,7 +75,7 @@ impl Node {
         at: &NodeAddress,
         host: &BareJid,
         hearers: &[Hearer],
-        about: About,
+        (about, manner): (About, Manner),
         interest: &Interest,
         directory: &mut dyn Directory,
     ) -> (Deliveries, Option<Timestamp>) {
@@ -87,7 +99,8 @@ impl Node {
             let resources = jid.is_bare() && hearers.iter().any(|hearer| hearer.account == account);
             !resources && (account == *host || may_stay(at, self, &account, directory))
         };
-        let (subscribers, until) = self.own_subscribers(about, interest, directory, &admits);
+        let (subscribers, until) =
+            self.own_subscribers(about, manner, interest, directory, &admits);
         list.extend(
             subscribers
                 .into_iter()
@@ -116,12 +129,27 @@ impl Node {
 
 impl Pubsub {
     /// What must be in memory before [`show`](Self::show) can say what is to be shown of a node.
-    pub fn wants_shown(&self, at: &NodeAddress) -> Option<Wanted> {
+    pub fn wants_shown(&self, at: &NodeAddress) -> SmallVec<[Wanted; 1]> {
         let Some(node) = self.nodes.get(at) else {
             let unknown = !self.absent.contains(at);
-            return unknown.then(|| Wanted::Node(at.clone()));
+            return unknown
+                .then(|| Wanted::Node(at.clone()))
+                .into_iter()
+                .collect();
         };
-        (node.wants_last() && !node.last.is_known()).then(|| Wanted::Node(at.clone()))
+        if !node.wants_last() {
+            return SmallVec::new();
+        }
+        if !node.last.is_known() {
+            return [Wanted::Node(at.clone())].into_iter().collect();
+        }
+        // Who sees an account's presence is known of who comes; who is in which of its groups only its roster says.
+        let by_roster = match at.host {
+            Some(_) => node.config.access_model == AccessModel::Roster,
+            None => goes_by_roster(node.config.access_model),
+        };
+        let rosters = rosters(at.host.as_ref(), node).filter(|_| by_roster);
+        rosters.cloned().map(Wanted::Roster).collect()
     }
 
     /// The node's last item for a session that has come (`send_last_published_item = on_sub_and_presence`), if it may hear of the
@@ -133,14 +161,19 @@ impl Pubsub {
         directory: &mut dyn Directory,
         now: Now,
     ) -> Option<Notice> {
+        self.set_time(now);
         let node = self.nodes.get(at)?;
         let due = node.wants_last()
             && node.config.send_last_published_item == SendLastItem::OnSubAndPresence
             && match &at.host {
                 Some(host) => node.may_hear(host, to, directory),
-                None => node
-                    .subscriptions_of(to.account.as_jid())
-                    .any(|one| node.hears_items(one, &self.interest)),
+                // A node from the disk has not been held against the rosters of its owners yet.
+                None => {
+                    let mut theirs = node.subscriptions_of(to.account.as_jid());
+                    theirs.any(|one| node.hears_items(one, &self.interest))
+                        && (!goes_by_roster(node.config.access_model)
+                            || self.may_go_on(at, node, &to.account, directory))
+                }
             };
         let unexpired = self.kept(at, node, now).unexpired;
         let shows = |item: &&Arc<Item>| unexpired.is_none_or(|since| item.published >= since);
@@ -164,6 +197,8 @@ impl Pubsub {
         let node = self.nodes.get(at)?;
         let ended: Vec<Jid> = node
             .subscriptions()
+            // Who waits for approval may not read yet, and waits on.
+            .filter(|one| one.state != SubscriptionState::Pending)
             .map(|one| one.jid.clone())
             .filter(|jid| {
                 let account = jid.bare();

@@ -84,7 +84,8 @@ impl Pubsub {
             node: at.node.clone(),
             items: ids.clone(),
         }));
-        let audience = node.audience(&at, &self.interest, directory, &mut self.audiences_built);
+        let built = &mut self.audiences_built;
+        let audience = node.audience(&at, class, &self.interest, directory, built);
         let mut owed_to: Arc<[BareJid]> = Arc::new([]);
         if class == Class::Alarm {
             let [id] = ids.as_slice() else {
@@ -141,11 +142,12 @@ impl Pubsub {
             }
             self.items_published += 1;
         }
-        if node.config.purge_offline && node.config.persist_items {
-            self.leavers.note(&who.subject.jid, &at);
-        }
+        let heeds = node.config.purge_offline && node.config.persist_items;
         if let Some(made) = draft {
-            self.nodes.insert(at, made);
+            self.nodes.insert(at.clone(), made);
+        }
+        if heeds {
+            self.note_leaver(&who.subject.jid, &at);
         }
         Ok(Decision::Change(Box::new(published)))
     }

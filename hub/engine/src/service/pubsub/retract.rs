@@ -9,7 +9,7 @@ use crate::{
     service::{Decision, Directory},
 };
 
-use super::{Asker, Pubsub, change, notice, rights::Rights};
+use super::{Asker, Pubsub, change, notice, publish::class_of, rights::Rights};
 
 impl Pubsub {
     pub(super) fn retract(
@@ -63,7 +63,9 @@ impl Pubsub {
         retracted.if_none_removed = Some(Reason::ItemNotFound.into());
         // §7.2.2.1: the asker's `notify`, else the node's own option.
         if node.config.deliver_notifications && (notify || node.config.notify_retract) {
-            let audience = node.audience(&at, &self.interest, directory, &mut self.audiences_built);
+            let class = class_of(&self.classes, &at, &node.config);
+            let built = &mut self.audiences_built;
+            let audience = node.audience(&at, class, &self.interest, directory, built);
             let kind = node.config.notification_type;
             let told = NodeChange::Retracted(items);
             retracted.notices.push(notice(&at, kind, told, audience));

@@ -91,6 +91,10 @@ impl<'a> Rights<'a> {
     /// Whether the asker may make a node's items alarms (`leveret#class`): where a rule lets them configure. What an owner may
     /// do with a node of their own ends where the sleep of others begins.
     pub(super) fn may_choose_alarm(&self, name: &NodeId) -> Result<(), Refusal> {
+        if self.host.is_some() {
+            return Err(Refusal::new(Reason::NotAcceptable)
+                .say("alarms are raised at nodes of the service; personal nodes raise none"));
+        }
         match self.verdict(Action::Configure, name) {
             Verdict::Allow => Ok(()),
             Verdict::Deny | Verdict::Silent => Err(Refusal::new(Reason::Forbidden)

@@ -44,12 +44,7 @@ impl Pubsub {
         fields: Option<Vec<Field>>,
         directory: &mut dyn Directory,
     ) -> Result<Decision, Refusal> {
-        // §6.1.3.1: only one's own address. A full one lives as long as its session, so there must be one (S18).
-        let own = jid.bare() == who.subject.jid;
-        let alive = jid
-            .as_full()
-            .is_none_or(|full| full == who.jid || directory.recipient(&jid).is_some());
-        if !own || !alive {
+        if !self.may_name(who, &jid, directory) {
             return Err(Refusal::new(Reason::BadRequest).because(Detail::InvalidJid));
         }
         let at = who.at(id.clone());
@@ -99,7 +94,7 @@ impl Pubsub {
             self.put(&place, renewed, &mut made);
             return Ok(Decision::Change(Box::new(made)));
         }
-        self.room_for_subscription(who, there.len())?;
+        self.room_for_subscription(who, &jid, there.len())?;
         let subscription = NodeSubscription {
             state,
             options: stored(wish),
@@ -175,7 +170,7 @@ impl Pubsub {
             made.notices.extend(late);
         }
         if node.config.tempsub {
-            self.leavers.note(&subscription.jid.bare(), at);
+            self.note_leaver(&subscription.jid.bare(), at);
         }
     }
 
@@ -346,16 +341,39 @@ impl Pubsub {
         }
     }
 
-    /// §6.1.3.9
-    fn room_for_subscription(&self, who: &Asker, at_place: usize) -> Result<(), Refusal> {
+    /// §6.1.3.9. Those of a full address are counted where they are, with the session that they hang on, whoever of its
+    /// account asked for them.
+    pub(super) fn room_for_subscription(
+        &self,
+        who: &Asker,
+        jid: &Jid,
+        at_place: usize,
+    ) -> Result<(), Refusal> {
         let stored = usize::try_from(who.counts.subscriptions).unwrap_or(usize::MAX);
-        let of_session = self.sessions.get(&who.jid).map_or(0, |places| places.len());
-        if stored.saturating_add(of_session) >= self.limits.subscriptions_per_account
-            || at_place >= SUBSCRIPTIONS_PER_ADDRESS_MAX
-        {
+        let session = jid.as_full();
+        let of_session = session.and_then(|full| self.sessions.get(&full));
+        let of_session = of_session.map_or(0, |places| places.len());
+        if stored.saturating_add(of_session) >= self.limits.subscriptions_per_account {
+            return Err(Refusal::new(Reason::PolicyViolation).because(Detail::TooManySubscriptions));
+        }
+        self.room_at(at_place)
+    }
+
+    /// The same for one place.
+    pub(super) fn room_at(&self, at_place: usize) -> Result<(), Refusal> {
+        if at_place >= SUBSCRIPTIONS_PER_ADDRESS_MAX {
             return Err(Refusal::new(Reason::PolicyViolation).because(Detail::TooManySubscriptions));
         }
         Ok(())
+    }
+
+    /// §6.1.3.1: only one's own address. A full one lives as long as its session, so there must be one (S18).
+    pub(super) fn may_name(&self, who: &Asker, jid: &Jid, directory: &mut dyn Directory) -> bool {
+        let own = jid.bare() == who.subject.jid;
+        let alive = jid
+            .as_full()
+            .is_none_or(|full| full == who.jid || directory.recipient(jid).is_some());
+        own && alive
     }
 
     fn remember_session_at(&mut self, subscription: &NodeSubscription, at: &NodeAddress) {
@@ -497,7 +515,7 @@ pub(super) fn alone(to: Recipient) -> Deliveries {
 pub(super) fn owners(node: &Node, directory: &mut dyn Directory) -> Deliveries {
     let accounts = node.owners();
     accounts
-        .map(|owner| Delivery::plain(Recipient::Account(directory.account(owner))))
+        .filter_map(|owner| directory.once(owner.as_jid()))
         .collect()
 }
 

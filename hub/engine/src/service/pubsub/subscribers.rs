@@ -157,10 +157,10 @@ impl Pubsub {
             (SubscriptionState::Subscribed, Some(one)) => {
                 self.approve(at, one.clone(), directory, changed);
             }
-            // What the rules deny to an account its subscription by somebody else must not give it (S13: "a deny always
-            // wins"), and nobody is made to hear what they did not ask for.
+            // Nobody is made to hear what they did not ask for, and oneself only as if one had asked: what the rules deny
+            // stays denied (S13), and the bounds hold.
             (SubscriptionState::Subscribed, None)
-                if who.superuser || jid.bare() == who.subject.jid =>
+                if self.may_subscribe_now(who, at, &jid, directory) =>
             {
                 let subscription = self.new_subscription(jid);
                 self.approve(at, subscription, directory, changed);
@@ -168,6 +168,25 @@ impl Pubsub {
             _ => return Err(self.as_it_is(at, &jid, subid.as_deref())),
         }
         Ok(())
+    }
+
+    /// Whether an owner's word makes this address a subscriber: the operator's socket that of any account, everybody else
+    /// their own.
+    fn may_subscribe_now(
+        &self,
+        who: &Asker,
+        at: &NodeAddress,
+        jid: &Jid,
+        directory: &mut dyn Directory,
+    ) -> bool {
+        if who.superuser && jid.is_bare() {
+            return true;
+        }
+        let place = Place::Node(at.clone());
+        let there = self.subscriptions_at(&place, jid).len();
+        self.may_name(who, jid, directory)
+            && self.admission(who, &place, &*directory) == Ok(SubscriptionState::Subscribed)
+            && self.room_for_subscription(who, jid, there).is_ok()
     }
 
     /// §8.8.2.4: "the original, un-altered subscription".

@@ -46,8 +46,11 @@ impl Pubsub {
                 if matches!(
                     request.action,
                     PubsubAction::Subscribe { .. }
+                        | PubsubAction::SetOptions { .. }
                         | PubsubAction::Authorize { .. }
                         | PubsubAction::SetSubscriptions { .. }
+                        | PubsubAction::SetAffiliations { .. }
+                        | PubsubAction::Configure { .. }
                 ) =>
             {
                 !node.wants_last() || node.last.is_known()
@@ -177,10 +180,14 @@ fn needs_rosters(action: &PubsubAction, node: &Node) -> bool {
     }
     match action {
         A::Subscribe { .. }
+        | A::SetOptions { .. }
         | A::Items { .. }
+        | A::Archive { .. }
+        | A::ArchiveEnds { .. }
         | A::Browse { .. }
         | A::List { .. }
         | A::Configure { .. }
+        | A::SetSubscriptions { .. }
         | A::SetAffiliations { .. } => true,
         _ => !node.is_settled(),
     }

@@ -4,7 +4,7 @@ use super::world::*;
 use crate::{
     access::{AccessRules, Rule, Who},
     address::Jid,
-    class::ClassRules,
+    class::{Class, ClassRules},
     command::PubsubAction,
     item::Affiliation,
     limits::Limits,
@@ -134,7 +134,13 @@ fn what_was_kept_up_to_date_is_what_would_be_made_anew() {
         let pubsub = &mut world.pubsub;
         let there = pubsub.nodes.get_mut(&at).unwrap();
         let mut list = |there: &mut crate::service::pubsub::node::Node| {
-            let list = there.audience(&at, &pubsub.interest, &mut world.directory, &mut 0);
+            let list = there.audience(
+                &at,
+                Class::Event,
+                &pubsub.interest,
+                &mut world.directory,
+                &mut 0,
+            );
             let said = |tag: &crate::mailbox::SubscriptionTag| {
                 (tag.subids.clone(), tag.collection.clone())
             };

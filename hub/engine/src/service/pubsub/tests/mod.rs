@@ -4,6 +4,7 @@ mod alarms;
 mod audience;
 mod batches;
 mod history;
+mod hostile;
 mod latest;
 mod leavers;
 mod personal;

@@ -3,6 +3,7 @@
 use super::world::*;
 use crate::{
     address::Jid,
+    class::Class,
     command::{PubsubAction, PubsubReply, Reply},
     item::{Shows, SubscriptionDepth, SubscriptionOptions, SubscriptionType},
     message::Show,
@@ -61,7 +62,13 @@ fn options(reply: Result<Reply, Refusal>) -> SubscriptionOptions {
 pub(super) fn deliveries(world: &mut World, name: &str) -> Vec<(Shows, usize, bool, Option<u32>)> {
     let at = NodeAddress::of_service(node(name));
     let of = world.pubsub.nodes.get_mut(&at).unwrap();
-    let list = of.audience(&at, &world.pubsub.interest, &mut world.directory, &mut 0);
+    let list = of.audience(
+        &at,
+        Class::Event,
+        &world.pubsub.interest,
+        &mut world.directory,
+        &mut 0,
+    );
     let told = |one: &crate::service::Delivery| {
         let tag = one.tag.as_deref().cloned().unwrap_or_default();
         (one.shows, tag.subids.len(), tag.body, tag.digest_millis)

@@ -13,7 +13,7 @@ use crate::{
     effect::{StoreOp, Urgency},
     event::{NodeChange, What},
     history::{HistoryRule, HistoryRules},
-    item::History,
+    item::{History, Shows},
     limits::Limits,
     mailbox::SubscriptionTag,
     message::MessageKind,
@@ -36,6 +36,7 @@ pub(super) struct Heard {
     pub(super) change: NodeChange,
     pub(super) tag: Option<Arc<SubscriptionTag>>,
     pub(super) delay: Option<Timestamp>,
+    pub(super) shows: Shows,
 }
 
 pub(super) struct World {
@@ -209,6 +210,7 @@ impl World {
                 change: event.change.clone(),
                 tag: delivery.tag.clone(),
                 delay: notice.delay,
+                shows: delivery.shows,
             });
         }
     }
