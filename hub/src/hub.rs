@@ -22,7 +22,7 @@ use tokio::{runtime::Handle, sync::watch};
 use crate::{
     admin,
     clock::Clock,
-    config::{ComponentConfig, Config, ConfigError, SecretError, SecretSource},
+    config::{ComponentConfig, Config, ConfigError, SecretError},
     connection::{Connection, Session},
     listener::{Addresses, Admission, Endpoint, Listener, ListenerKind},
     secret::{Secret, Seeds, random},
@@ -269,6 +269,7 @@ impl Hub {
             error,
         })?;
         let components = load_components(&config)?;
+        tell_advice(&config);
         let xmpp = Arc::new(xmpp_shared(&config, &inner));
         inner.shard.set_components(components.clone());
         let (stop, _) = watch::channel(false);
@@ -350,6 +351,7 @@ impl Hub {
                 return;
             }
         };
+        tell_advice(&config);
         let fixed = |config: &Config| {
             (
                 config.domain.clone(),
@@ -374,6 +376,7 @@ impl Hub {
             tls: config.tls,
             registration: config.registration,
             component: config.component,
+            contacts: config.contacts,
             ..self.config.clone()
         };
         let limits = running.limits.clone();
@@ -477,25 +480,15 @@ async fn certificate_renewal(core: Arc<Core>) {
     }
 }
 
-/// The components with their secrets. What is odd about them, but no reason not to start, is said.
+/// What is odd about a configuration, but no reason not to run with it, is said.
+fn tell_advice(config: &Config) {
+    for odd in config.advice() {
+        tracing::warn!("{odd}");
+    }
+}
+
+/// The components with their secrets.
 fn load_components(config: &Config) -> Result<Vec<Component>, SecretError> {
-    let listen = &config.components.listen;
-    if listen.is_empty() && !config.component.is_empty() {
-        tracing::warn!("no [components] listener is configured: no [[component]] can connect");
-    }
-    for address in listen
-        .iter()
-        .filter(|address| !address.ip().to_canonical().is_loopback())
-    {
-        tracing::warn!(%address, "components connect without TLS: this address must be on a trusted wire");
-    }
-    for component in &config.component {
-        if let SecretSource::File(path) = &component.secret
-            && fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o007 != 0)
-        {
-            tracing::warn!(path = %path.display(), "everybody on this machine can open this secret_file");
-        }
-    }
     config.component.iter().map(ComponentConfig::load).collect()
 }
 

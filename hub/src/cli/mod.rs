@@ -9,7 +9,7 @@ mod session;
 mod status;
 mod target;
 
-use std::{io, path::PathBuf, process::ExitCode};
+use std::{io, os::unix::net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use tokio::{
     runtime::{Builder, Runtime},
@@ -21,7 +21,7 @@ use self::{
     target::Target,
 };
 use crate::{
-    admin::{ControlError, protocol::Response},
+    admin::{ControlError, protocol::Response, socket_path},
     config::{Config, ConfigError},
     hub::{Hub, StartError},
     log,
@@ -86,6 +86,10 @@ fn dispatch(cli: Cli) -> Result<(), CommandError> {
     let config = Config::load(path.as_deref())?;
     match cli.command {
         Command::Config(ConfigCommand::Check) => {
+            check_surroundings(&config)?;
+            for odd in config.advice() {
+                eprintln!("leveret: warning: {odd}");
+            }
             let file = path.map_or_else(
                 || "the defaults".to_owned(),
                 |path| path.display().to_string(),
@@ -98,6 +102,7 @@ fn dispatch(cli: Cli) -> Result<(), CommandError> {
             Ok(())
         }
         Command::Serve => {
+            check_socket_path(&config)?;
             let runtime = runtime(Builder::new_multi_thread())?;
             runtime.block_on(serve(config, path))
         }
@@ -105,6 +110,29 @@ fn dispatch(cli: Cli) -> Result<(), CommandError> {
             let runtime = runtime(Builder::new_multi_thread())?;
             runtime.block_on(ask(command, cli.json, &config))
         }
+    }
+}
+
+/// What is not in the file and must be right all the same.
+fn check_surroundings(config: &Config) -> Result<(), CommandError> {
+    check_socket_path(config)?;
+    for component in &config.component {
+        let loaded = component.load();
+        loaded.map_err(|error| CommandError::Usage(error.to_string()))?;
+    }
+    Ok(())
+}
+
+/// Systems bound the path of a socket, to some hundred bytes.
+fn check_socket_path(config: &Config) -> Result<(), CommandError> {
+    let path = socket_path(&config.data_dir);
+    match SocketAddr::from_pathname(&path) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(CommandError::Usage(format!(
+            "`data_dir` is too long a path: its control socket {} would have {} bytes, and this system allows about a hundred",
+            path.display(),
+            path.as_os_str().len()
+        ))),
     }
 }
 

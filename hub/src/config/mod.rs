@@ -3,6 +3,7 @@
 //! What a key is called, what it expects, its default and its meaning stand once, in `keys.rs`; reading, complaining,
 //! `config show` and `docs/configuration.md` all come from that table.
 
+mod advice;
 mod check;
 mod components;
 mod error;
@@ -33,6 +34,7 @@ pub use components::{ComponentConfig, SecretError, SecretSource};
 pub use error::{ConfigError, Place};
 pub use history::HistoryRule;
 pub use rules::{AccessRule, ClassRule};
+pub(crate) use source::nearest;
 
 use crate::store::Durability;
 

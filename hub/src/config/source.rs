@@ -363,7 +363,7 @@ pub(super) fn type_name(value: &DeValue<'_>) -> &'static str {
 
 /// The known word that `word` most likely means: the fewest edits, and no more than a third of its length (one for
 /// short words), so that an unrelated word gets no suggestion.
-pub(super) fn nearest(word: &str, known: &[&'static str]) -> Option<&'static str> {
+pub(crate) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let word = word.to_lowercase().replace('-', "_");
     known
         .iter()

@@ -28,6 +28,34 @@ fn of_what_is_to_come_is_refused_and_not_ignored() {
 }
 
 #[test]
+fn that_is_odd_is_told_and_accepted() {
+    let place = Place::new(
+        "[[class]]\non = \"a/#\"\nclass = \"event\"\n[[class]]\non = \"a/fall\"\nclass = \"alarm\"\n",
+    );
+    place
+        .run(&["config", "check"])
+        .fails(0, &["warning", "[[class]] 2 on \"a/fall\" never decides"]);
+}
+
+#[test]
+fn names_a_secret_file_that_is_not_there() {
+    let place = Place::new("[[component]]\ndomain = \"x.localhost\"\nsecret_file = \"none\"\n");
+    place
+        .run(&["config", "check"])
+        .fails(2, &["none", "cannot be read"]);
+}
+
+#[test]
+fn with_too_long_a_data_dir_is_refused_before_anything_is_made() {
+    let place = Place::new(&format!("data_dir = \"{}\"\n", "d".repeat(120)));
+    for command in [&["config", "check"][..], &["serve"]] {
+        let refused = place.run(command);
+        refused.fails(2, &["`data_dir` is too long"]);
+        refused.in_one_line();
+    }
+}
+
+#[test]
 fn that_is_shown_can_be_read_again() {
     let place = Place::local();
     let shown = place.run(&["config", "show"]).ok();

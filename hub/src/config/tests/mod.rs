@@ -1,5 +1,6 @@
 //! Files as people write them: right, slightly wrong, very wrong.
 
+mod advice;
 mod components;
 mod groups;
 mod pages;
