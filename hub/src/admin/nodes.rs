@@ -12,6 +12,8 @@ use leveret_engine::{
     xmpp::pubsub::{affiliation_name, subscription_name},
 };
 
+use crate::config::nearest;
+
 use super::{
     convert,
     execute::{Executor, bad, bare, unexpected},
@@ -62,6 +64,25 @@ impl Span {
 
 impl Executor {
     pub(super) async fn execute_node(&mut self, request: NodeRequest) -> Result<Response, Refusal> {
+        let name = request.node().map(str::to_owned);
+        let done = self.execute_of_node(request).await;
+        match (done, name) {
+            // Here nobody sees the request beside its refusal.
+            (Err(refusal), Some(name))
+                if refusal.reason == Reason::ItemNotFound && refusal.text.is_none() =>
+            {
+                let is_filter = NodeId::parse(&name).is_ok_and(|node| node.is_filter());
+                Err(refusal.say(if is_filter {
+                    format!("'{name}' is a filter over nodes, not a node")
+                } else {
+                    format!("there is no node '{name}'")
+                }))
+            }
+            (done, _) => done,
+        }
+    }
+
+    async fn execute_of_node(&mut self, request: NodeRequest) -> Result<Response, Refusal> {
         match request {
             NodeRequest::List {
                 under,
@@ -124,6 +145,29 @@ impl Executor {
                 let (node, changes) = (parse(&node)?, vec![(bare(&jid)?, to)]);
                 self.pubsub(PubsubAction::SetAffiliations { node, changes })
                     .await?;
+                Ok(Response::Done)
+            }
+            NodeRequest::Retract { node, ids } => {
+                let items = ids.iter().map(|id| {
+                    ItemId::parse(id).map_err(|error| bad(format!("'{id}' is no item: {error}")))
+                });
+                let items = items.collect::<Result<Vec<_>, _>>()?;
+                let retract = PubsubAction::Retract {
+                    node: parse(&node)?,
+                    items,
+                    notify: true,
+                };
+                match self.pubsub(retract).await {
+                    Err(refusal) if refusal.reason == Reason::ItemNotFound => {
+                        let said = format!("there is no node '{node}', or no such item in it");
+                        Err(refusal.say(said))
+                    }
+                    done => done.map(|_| Response::Done),
+                }
+            }
+            NodeRequest::Purge { node } => {
+                let node = parse(&node)?;
+                self.pubsub(PubsubAction::Purge { node }).await?;
                 Ok(Response::Done)
             }
             NodeRequest::Subscribe {
@@ -314,22 +358,23 @@ impl Executor {
         };
         let known = convert::config(&known);
         let mut fields: Vec<Field> = Vec::new();
+        let known: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
         for (name, value) in config {
-            let short = name.trim_start_matches("pubsub#");
-            if !known
-                .iter()
-                .any(|(known, _)| known == short || *known == name)
-            {
-                let all: Vec<_> = known.iter().map(|(name, _)| name.as_str()).collect();
-                return Err(bad(format!(
-                    "no node has a field '{short}'; there are {}",
-                    all.join(", ")
-                )));
-            }
-            let var: Box<str> = if name.contains('#') {
+            let short = name.strip_prefix("pubsub#").unwrap_or(&name);
+            // The hub's own options go by their short names, too.
+            let own = format!("leveret#{name}");
+            let var: Box<str> = if known.contains(&&*own) {
+                own.into()
+            } else if !known.contains(&short) {
+                let advice = match nearest(short, &known) {
+                    Some(near) => format!("did you mean '{near}'?"),
+                    None => format!("there are {}", known.join(", ")),
+                };
+                return Err(bad(format!("no node has a field '{short}'; {advice}")));
+            } else if short.contains('#') {
                 name.into()
             } else {
-                format!("pubsub#{name}").into()
+                format!("pubsub#{short}").into()
             };
             // A field that is named again has several values.
             match fields.iter_mut().find(|field| field.var == var) {

@@ -109,12 +109,38 @@ pub enum NodeRequest {
         jid: String,
         affiliation: String,
     },
+    Retract {
+        node: String,
+        ids: Vec<String>,
+    },
+    Purge {
+        node: String,
+    },
     Subscribe {
         node: String,
         jid: String,
         /// Else its subscriptions end.
         subscribed: bool,
     },
+}
+
+impl NodeRequest {
+    /// The node that it is about; a list is about many.
+    pub fn node(&self) -> Option<&str> {
+        match self {
+            Self::List { .. } => None,
+            Self::Show { node }
+            | Self::Create { node, .. }
+            | Self::Configure { node, .. }
+            | Self::Delete { node }
+            | Self::Items { node, .. }
+            | Self::Publish { node, .. }
+            | Self::Affiliate { node, .. }
+            | Self::Subscribe { node, .. }
+            | Self::Retract { node, .. }
+            | Self::Purge { node } => Some(node),
+        }
+    }
 }
 
 /// An account to be made: keys, never the password.

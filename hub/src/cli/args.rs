@@ -81,8 +81,8 @@ pub struct LogArgs {
 pub enum Command {
     /// Run the hub
     ///
-    /// Logs one line when each listener is ready. SIGTERM and SIGINT drain and end it; SIGHUP reloads certificates, access rules,
-    /// components and limits.
+    /// Logs one line when each listener is ready. SIGTERM and SIGINT drain and end it; SIGHUP reloads certificates, limits,
+    /// contacts, components, roster groups and all rules.
     #[command(after_long_help = "Example:\n  leveret --config /etc/leveret.toml serve")]
     Serve,
 
@@ -373,6 +373,9 @@ mod tests {
             "node create n --set a=b --set c=",
             "node configure n --set a=b",
             "node delete n",
+            "node purge n",
+            "node retract n i",
+            "node retract n i j",
             "node items n --max 3",
             "node publish n p",
             "node publish n --file - --id i",
@@ -412,6 +415,7 @@ mod tests {
             "node publish n",
             "node publish n p --file f",
             "node items n --max 0",
+            "node retract n",
             "session kick",
             "account add",
             "serve --log-format xml",

@@ -9,7 +9,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 
 use super::{CommandError, account, args::NodeCommand, print, target::Target};
-use crate::admin::protocol::{NodeFigures, NodeRequest, NodeSummary, Request, Response};
+use crate::admin::protocol::{NodeFigures, NodeInfo, NodeRequest, NodeSummary, Request, Response};
 
 /// Nodes asked for at a time by `list`.
 const PAGE: u32 = 1_000;
@@ -61,6 +61,18 @@ pub(super) async fn run(
                 config: [fields, settings].concat(),
             };
             done(json, target, &node, request, "configured").await
+        }
+        NodeCommand::Retract { node, ids } => {
+            let what = format!("retracted {}", ids.join(", "));
+            let request = NodeRequest::Retract {
+                node: node.clone(),
+                ids,
+            };
+            done(json, target, &node, request, &what).await
+        }
+        NodeCommand::Purge { node } => {
+            let request = NodeRequest::Purge { node: node.clone() };
+            done(json, target, &node, request, "purged").await
         }
         NodeCommand::Delete { node } => {
             let request = NodeRequest::Delete { node: node.clone() };
@@ -278,7 +290,7 @@ async fn show(node: String, json: bool, target: &mut Target) -> Result<(), Comma
         other => return Err(CommandError::unexpected(&other)),
     };
     if json {
-        print::json(&info);
+        print::json(&as_json(*info));
         return Ok(());
     }
     let figures = &info.figures;
@@ -301,11 +313,44 @@ async fn show(node: String, json: bool, target: &mut Target) -> Result<(), Comma
         ["published".to_owned(), traffic(figures.published, figures)],
         ["delivered".to_owned(), traffic(figures.delivered, figures)],
     ];
-    rows.extend(info.config.into_iter().map(|(name, value)| [name, value]));
-    rows.extend(info.affiliations.into_iter().map(|(jid, is)| [is, jid]));
-    rows.extend(info.subscriptions.into_iter().map(|(jid, is)| [is, jid]));
+    // What is not set is no line; `--json` has all.
+    let set = info
+        .config
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty());
+    rows.extend(set.map(|(name, value)| [name, value]));
     print::table(["", ""], rows);
+    let pairs = |list: Vec<(String, String)>| list.into_iter().map(|(jid, is)| [jid, is]);
+    if !info.affiliations.is_empty() {
+        print::line("");
+        print::table(["ACCOUNT", "AFFILIATION"], pairs(info.affiliations));
+    }
+    if !info.subscriptions.is_empty() {
+        print::line("");
+        print::table(["SUBSCRIBER", "SUBSCRIPTION"], pairs(info.subscriptions));
+    }
     Ok(())
+}
+
+/// For programs: fields of the configuration, and addresses, by their names.
+fn as_json(info: NodeInfo) -> serde_json::Value {
+    let by_name = |list: &[(String, String)]| {
+        let pairs = list
+            .iter()
+            .map(|(name, value)| (name.clone(), value.as_str().into()));
+        serde_json::Value::Object(pairs.collect())
+    };
+    // An address may have several subscriptions.
+    let subscriptions = info.subscriptions.iter();
+    let subscriptions =
+        subscriptions.map(|(jid, state)| serde_json::json!({ "jid": jid, "subscription": state }));
+    let subscriptions: Vec<_> = subscriptions.collect();
+    let (config, affiliations) = (by_name(&info.config), by_name(&info.affiliations));
+    let mut json = serde_json::to_value(info).unwrap_or_default();
+    json["config"] = config;
+    json["affiliations"] = affiliations;
+    json["subscriptions"] = subscriptions.into();
+    json
 }
 
 async fn items(

@@ -51,7 +51,8 @@ pub enum NodeCommand {
         /// The node
         node: String,
 
-        /// Fields of its configuration, with or without the pubsub# before them; one that has several values is repeated
+        /// Fields of its configuration, with or without the pubsub# or leveret# before them, as `leveret node show` prints them; one that
+        /// has several values is repeated
         #[arg(value_name = "FIELD=VALUE", value_parser = setting)]
         fields: Vec<(String, String)>,
 
@@ -62,14 +63,15 @@ pub enum NodeCommand {
 
     /// Change a node's configuration
     #[command(
-        after_long_help = "Example:\n  leveret node configure sites/7/temp max_items=100 title=Boiler"
+        after_long_help = "Examples:\n  leveret node configure sites/7/temp max_items=100 title=Boiler\n  leveret node configure sites/7/temp history_items=5000 history_age=2592000\n  leveret node configure sites/7/fall class=alarm"
     )]
     #[command(group(ArgGroup::new("changes").required(true).multiple(true).args(["fields", "settings"])))]
     Configure {
         /// The node
         node: String,
 
-        /// Fields of its configuration, with or without the pubsub# before them; one that has several values is repeated
+        /// Fields of its configuration, with or without the pubsub# or leveret# before them, as `leveret node show` prints them; one that
+        /// has several values is repeated
         #[arg(value_name = "FIELD=VALUE", value_parser = setting)]
         fields: Vec<(String, String)>,
 
@@ -115,6 +117,26 @@ pub enum NodeCommand {
         /// The account's name or its bare address; a full address for what one session is subscribed to
         #[arg(value_name = "JID")]
         address: String,
+    },
+
+    /// Retract items: subscribers are told, and an alarm is owed to nobody any more
+    ///
+    /// Its subscribers are told. Where the node keeps history, its archive keeps that the item was there, without its payload.
+    #[command(after_long_help = "Example:\n  leveret node retract devices/dev7/fall 4f2a")]
+    Retract {
+        /// The node
+        node: String,
+
+        /// The ids of the items, as `leveret node items` prints them
+        #[arg(value_name = "ITEM", required = true)]
+        ids: Vec<String>,
+    },
+
+    /// Remove all items of a node; its subscribers are told
+    #[command(after_long_help = "Example:\n  leveret node purge sites/7/temp")]
+    Purge {
+        /// The node
+        node: String,
     },
 
     /// Delete a node with its items and subscriptions

@@ -36,7 +36,7 @@ fn are_made_filled_read_and_deleted() {
     place.run(&["node", "delete", "sites/7/temp"]).ok();
     place
         .run(&["node", "show", "sites/7/temp"])
-        .fails(1, &["not exist"]);
+        .fails(1, &["there is no node"]);
 }
 
 #[test]
@@ -95,17 +95,19 @@ fn are_given_to_accounts_and_taken_from_them() {
         serde_json::from_str(&place.run(&["--json", "node", "show", "x"]).ok()).unwrap()
     };
     let with = shown();
-    let has = |list: &serde_json::Value, is: &str| {
-        let pair = serde_json::json!(["panel@localhost", is]);
-        list.as_array().unwrap().contains(&pair)
-    };
-    assert!(has(&with["affiliations"], "member"), "{with}");
-    assert!(has(&with["subscriptions"], "subscribed"), "{with}");
+    assert_eq!(with["config"]["access_model"], "whitelist", "{with}");
+    assert_eq!(with["affiliations"]["panel@localhost"], "member", "{with}");
+    let subscription =
+        serde_json::json!({ "jid": "panel@localhost", "subscription": "subscribed" });
+    assert_eq!(with["subscriptions"], serde_json::json!([subscription]));
     assert_eq!(with["subscribers"], 1);
     place.run(&["node", "unsubscribe", "x", "panel"]).ok();
     place.run(&["node", "affiliate", "x", "panel", "none"]).ok();
     let without = shown();
-    assert!(!has(&without["affiliations"], "member"), "{without}");
+    assert!(
+        without["affiliations"]["panel@localhost"].is_null(),
+        "{without}"
+    );
     assert_eq!(without["subscribers"], 0);
 }
 
@@ -123,4 +125,54 @@ fn refuse_what_makes_no_sense() {
     place
         .run(&["node", "publish", "x", "y", "--file", "z"])
         .fails(2, &[]);
+}
+
+#[test]
+fn an_item_is_retracted_and_a_node_purged() {
+    let place = Place::local();
+    for id in ["1", "2", "3"] {
+        place.run(&["node", "publish", "x", "5", "--id", id]).ok();
+    }
+    place.run(&["node", "retract", "x", "2"]).ok();
+    let ids = || -> Vec<String> {
+        let items = place.run(&["--json", "node", "items", "x"]).ok();
+        let items: serde_json::Value = serde_json::from_str(&items).unwrap();
+        let items = items.as_array().unwrap().iter();
+        items
+            .map(|item| item["id"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(ids(), ["3", "1"]);
+    let again = place.run(&["node", "retract", "x", "2"]);
+    again.fails(1, &["no such item"]);
+    place.run(&["node", "purge", "x"]).ok();
+    assert!(ids().is_empty());
+}
+
+#[test]
+fn what_is_mistyped_is_told_by_its_name() {
+    let place = Place::local();
+    for (words, told) in [
+        (vec!["show", "nope"], "there is no node 'nope'"),
+        (vec!["purge", "a/#"], "is a filter"),
+        (
+            vec!["create", "x", "acces_model=open"],
+            "did you mean 'access_model'?",
+        ),
+        (vec!["create", "x", "sauce=hot"], "there are title, "),
+    ] {
+        place.run(&[vec!["node"], words].concat()).fails(1, &[told]);
+    }
+}
+
+#[test]
+fn options_of_the_hub_go_by_their_short_names() {
+    let place = Place::local();
+    place
+        .run(&["node", "create", "x", "class=event", "history_items=7"])
+        .ok();
+    let shown = place.run(&["--json", "node", "show", "x"]).ok();
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown["config"]["leveret#class"], "event");
+    assert_eq!(shown["config"]["leveret#history_items"], "7");
 }
