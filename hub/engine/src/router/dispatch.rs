@@ -342,6 +342,10 @@ impl Router {
     }
 
     pub(super) fn decide(&mut self, ask: Ask, asker: &Asker, request: PubsubRequest) {
+        // A lease that is over gives no right, though its time has only just come, or its node from the disk.
+        if self.lease_deadline().is_some_and(|at| at <= self.now.mono) {
+            self.see_to_leases();
+        }
         let mut world = World {
             directory: &mut self.directory,
             residency: &self.residency,

@@ -220,3 +220,49 @@ fn s4_5_a_last_item_is_shown_to_who_is_in_the_group_and_to_nobody_else_though_th
     assert_eq!(told("romeo"), 1);
     assert_eq!(told("paris"), 0);
 }
+
+#[test]
+fn s12_19_a_lease_that_is_over_gives_no_right_to_read_whatever_the_timers_do() {
+    let mut world = World::new();
+    world.store.add_account(&bare("boss"), Role::Admin);
+    let boss = world.online("boss", "x", 0);
+    let romeo = world.online("romeo", "x", 0);
+    let PubsubAction::Publish { node, items, .. } = publish("home/a", "1") else {
+        panic!()
+    };
+    let make = PubsubAction::Publish {
+        node: node.clone(),
+        items,
+        options: Some(fields(&[("access_model", "authorize")])),
+    };
+    world.request(boss, at(None, make)).unwrap();
+    let ends = Timestamp::from_micros(world.now.wall.micros() + 100_000_000).to_string();
+    let wish = subscribe("home/a", "romeo@localhost", &[("expire", ends.as_str())]);
+    world.request(romeo, at(None, wish)).unwrap();
+    let yes = PubsubAction::Authorize {
+        node: node.clone(),
+        jid: jid("romeo@localhost"),
+        subid: None,
+        allow: true,
+    };
+    world.request(boss, at(None, yes)).unwrap();
+    let get = |world: &mut World| {
+        let items = PubsubAction::Items {
+            node: node.clone(),
+            ids: Vec::new(),
+            max: None,
+            subid: None,
+            page: None,
+            order: crate::item::Order::default(),
+        };
+        let asked = world.request(romeo, at(None, items));
+        asked.err().map(|refusal| refusal.reason)
+    };
+    world.hush(&[boss, romeo]);
+    world.pass(101);
+    assert_eq!(get(&mut world), Some(Reason::NotAuthorized));
+    // From the disk, too.
+    let there = NodeAddress::of_service(node.clone());
+    world.router.pubsub.unload(&there);
+    assert_eq!(get(&mut world), Some(Reason::NotAuthorized));
+}
