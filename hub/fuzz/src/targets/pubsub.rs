@@ -1,26 +1,19 @@
-//! Two sessions and the router between them, with a store in memory that sometimes fails: whatever they say, both hear
-//! well-formed XML, every question to pubsub is answered once, and nothing of them stays behind.
+//! Three sessions of two accounts and the router between them, with a store in memory that sometimes fails: whatever they
+//! say, all hear well-formed XML, every question is answered once, and nothing of them stays behind.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+mod store;
+
+use std::{sync::Arc, time::Duration};
 
 use leveret_engine::{
-    access::AccessRules,
-    account::{Account, Roster},
+    access::{AccessRules, Action as AccessAction, Rule, Who},
     address::BareJid,
-    archive::{ArchiveEnd, ArchiveEntry, ArchivePage},
-    class::ClassRules,
-    history::HistoryRules,
-    command::{Command, EndReason, PageInfo, SessionId},
-    effect::{AccountCounts, StoreAnswer, StoreFault, StoreOp, StoreQuery, StoreRequest, StoreResponse},
-    item::{Affiliation, Item, NodeRecord, PersonalNode},
+    class::{Class, ClassRule, ClassRules},
+    command::{Command, SessionId},
+    history::{HistoryRule, HistoryRules},
+    item::History,
     limits::Limits,
     mailbox::{Entry, MailboxBudget},
-    message::Message,
-    node::NodeAddress,
     router::{Router, RouterSettings},
     time::{Now, Timestamp},
     xmpp::{
@@ -31,12 +24,14 @@ use leveret_engine::{
     },
 };
 
-use super::session::{AUTH, BIND, HEADER, assert_well_formed, juliet};
+use self::store::Store;
+use super::session::{AUTH, AUTH_ROMEO, BIND, HEADER, assert_well_formed};
 
 /// What clients say to pubsub and to each other.
 pub const DICTIONARY: &[&str] = &[
-    // Ends one session's turn: the other speaks next.
+    // Ends one session's turn: the next one speaks. After the second, time has passed.
     "\0",
+    "\u{1}",
     "<presence/>",
     "<presence type='unavailable'/>",
     "<presence type='subscribe' to='juliet@localhost'/>",
@@ -77,6 +72,106 @@ pub const DICTIONARY: &[&str] = &[
     "<affiliations node='devices/juliet/t'><affiliation jid='juliet@localhost' affiliation='owner'/></affiliations>",
     "<affiliations node='devices/juliet/t'><affiliation jid='romeo@localhost' affiliation='outcast'/></affiliations>",
     "<subscriptions node='devices/juliet/t'><subscription jid='juliet@localhost' subscription='none'/></subscriptions>",
+    // Personal nodes, of the speaker and of the other account.
+    "<iq type='set' id='1'><pubsub xmlns='http://jabber.org/protocol/pubsub'>",
+    "<iq type='get' id='1'><pubsub xmlns='http://jabber.org/protocol/pubsub'>",
+    "<iq type='set' id='1'><pubsub xmlns='http://jabber.org/protocol/pubsub#owner'>",
+    "<iq type='get' id='1' to='juliet@localhost'><pubsub xmlns='http://jabber.org/protocol/pubsub'>",
+    "<iq type='set' id='1' to='juliet@localhost'><pubsub xmlns='http://jabber.org/protocol/pubsub'>",
+    "<iq type='get' id='1' to='juliet@localhost'><query xmlns='http://jabber.org/protocol/disco#items'/></iq>",
+    "<iq type='get' id='1' to='juliet@localhost'><query xmlns='http://jabber.org/protocol/disco#info' node='urn:mood'/></iq>",
+    "<publish node='urn:mood'><item id='current'><m xmlns='urn:mood'>fine</m></item></publish>",
+    "<items node='urn:mood'/>",
+    "<subscribe node='urn:mood' jid='romeo@localhost'/>",
+    // What is another account's.
+    "<subscribe node='devices/juliet/t' jid='romeo@localhost'/>",
+    "<subscribe node='devices/juliet/alarm' jid='romeo@localhost'/>",
+    "<create node='devices/juliet/alarm'/>",
+    // What else may be asked, by XEP-0060's use cases.
+    "<default/>",
+    "<default node='devices/juliet/t'/>",
+    "<create/><configure/>",
+    "<delete node='devices/juliet/t'><redirect uri='xmpp:x'/></delete>",
+    "<subscriptions node='devices/juliet/t'/>",
+    "<affiliations node='devices/juliet/t'/>",
+    "<subscriptions node='devices/juliet/t'><subscription jid='romeo@localhost' subscription='subscribed'/><subscription jid='juliet@localhost' subscription='pending'/></subscriptions>",
+    "<affiliations node='devices/juliet/t'><affiliation jid='romeo@localhost' affiliation='publisher'/></affiliations>",
+    "<affiliations node='devices/juliet/t'><affiliation jid='romeo@localhost' affiliation='publish-only'/></affiliations>",
+    "<publish node='devices/juliet/t'><item id='a'/><item id='b'><t xmlns='urn:t'>2</t></item><item/></publish>",
+    "<retract node='devices/juliet/t'><item id='a'/><item id='b'/></retract>",
+    "<publish-options><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' type='hidden'><value>http://jabber.org/protocol/pubsub#publish-options</value></field>",
+    "</x></publish-options>",
+    "<unsubscribe node='devices/juliet/t' jid='juliet@localhost' subid='x'/>",
+    // Forms of options.
+    "<options node='devices/juliet/t' jid='juliet@localhost'/>",
+    "<options node='devices/juliet/t' jid='juliet@localhost'><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' type='hidden'><value>http://jabber.org/protocol/pubsub#subscribe_options</value></field>",
+    "<options><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' type='hidden'><value>http://jabber.org/protocol/pubsub#subscribe_options</value></field>",
+    "</x></options>",
+    "<field var='pubsub#deliver'><value>0</value></field>",
+    "<field var='pubsub#digest'><value>1</value></field><field var='pubsub#digest_frequency'><value>5000</value></field>",
+    "<field var='pubsub#expire'><value>1970-01-01T00:01:00Z</value></field>",
+    "<field var='pubsub#include_body'><value>1</value></field>",
+    "<field var='pubsub#show-values'><value>away</value><value>dnd</value></field>",
+    "<field var='pubsub#subscription_type'><value>nodes</value></field>",
+    "<field var='pubsub#subscription_depth'><value>all</value></field>",
+    // Fields of a node.
+    "<field var='pubsub#access_model'><value>authorize</value></field>",
+    "<field var='pubsub#access_model'><value>presence</value></field>",
+    "<field var='pubsub#access_model'><value>roster</value></field><field var='pubsub#roster_groups_allowed'><value>g</value></field>",
+    "<field var='pubsub#access_model'><value>open</value></field>",
+    "<field var='pubsub#publish_model'><value>open</value></field>",
+    "<field var='pubsub#publish_model'><value>subscribers</value></field>",
+    "<field var='pubsub#send_last_published_item'><value>on_sub_and_presence</value></field>",
+    "<field var='pubsub#presence_based_delivery'><value>1</value></field>",
+    "<field var='pubsub#purge_offline'><value>1</value></field>",
+    "<field var='pubsub#tempsub'><value>1</value></field>",
+    "<field var='pubsub#item_expire'><value>30</value></field>",
+    "<field var='pubsub#itemreply'><value>publisher</value></field>",
+    "<field var='pubsub#publish_node_full'><value>reject</value></field>",
+    "<field var='pubsub#max_items'><value>max</value></field>",
+    "<field var='leveret#class'><value>alarm</value></field>",
+    "<field var='leveret#history_items'><value>5</value></field>",
+    // Approval (XEP-0060 §8.6, §8.7).
+    "<message to='pubsub.localhost'><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' type='hidden'><value>http://jabber.org/protocol/pubsub#subscribe_authorization</value></field><field var='pubsub#node'><value>devices/juliet/t</value></field><field var='pubsub#subscriber_jid'><value>romeo@localhost</value></field><field var='pubsub#allow'><value>true</value></field></x></message>",
+    "<field var='pubsub#allow'><value>false</value></field>",
+    "<iq type='set' id='1' to='pubsub.localhost'><command xmlns='http://jabber.org/protocol/commands' node='http://jabber.org/protocol/pubsub#get-pending' action='execute'/></iq>",
+    "<iq type='set' id='1' to='pubsub.localhost'><command xmlns='http://jabber.org/protocol/commands' node='http://jabber.org/protocol/pubsub#get-pending' sessionid='0-1' action='execute'><x xmlns='jabber:x:data' type='submit'><field var='pubsub#node'><value>devices/juliet/t</value></field></x></command></iq>",
+    "<iq type='get' id='1' to='pubsub.localhost'><query xmlns='http://jabber.org/protocol/disco#items' node='http://jabber.org/protocol/commands'/></iq>",
+    // Archives (XEP-0313, XEP-0442).
+    "<iq type='set' id='1' to='pubsub.localhost'><query xmlns='urn:xmpp:mam:2' queryid='q' node='devices/juliet/t'>",
+    "<iq type='set' id='1'><query xmlns='urn:xmpp:mam:2' node='urn:mood'>",
+    "<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' type='hidden'><value>urn:xmpp:mam:2</value></field>",
+    "<field var='start'><value>1970-01-01T00:00:00Z</value></field>",
+    "<field var='with'><value>juliet@localhost</value></field>",
+    "<field var='ids'><value>1</value></field>",
+    "<flip-page/>",
+    "<order xmlns='urn:xmpp:order-by:1' field='creation' desc='true'/>",
+    "</x></query></iq>",
+    "</query></iq>",
+    "<iq type='get' id='1' to='pubsub.localhost'><metadata xmlns='urn:xmpp:mam:2' node='devices/juliet/t'/></iq>",
+    "<iq type='get' id='1' to='pubsub.localhost'><query xmlns='urn:xmpp:mam:2' node='devices/juliet/t'/></iq>",
+    // Who sees whom, and what clients say of themselves.
+    "<presence type='subscribe' to='romeo@localhost'/>",
+    "<presence type='subscribed' to='romeo@localhost'/>",
+    "<presence type='unsubscribe' to='juliet@localhost'/>",
+    "<presence type='probe' to='juliet@localhost'/>",
+    "<presence to='romeo@localhost/t'/>",
+    "<presence><show>away</show><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='urn:c' ver='QgayPKawpkPSDYmwT/WM94uAlu0='/></presence>",
+    "<iq type='set' id='1'><query xmlns='jabber:iq:roster'><item jid='romeo@localhost' name='R'><group>g</group></item></query></iq>",
+    "<iq type='set' id='1'><query xmlns='jabber:iq:roster'><item jid='romeo@localhost' subscription='remove'/></query></iq>",
+    "<iq type='get' id='1'><query xmlns='jabber:iq:roster'/></iq>",
+    // What is kept beside pubsub, and what stands between two.
+    "<iq type='set' id='1'><block xmlns='urn:xmpp:blocking'><item jid='romeo@localhost'/></block></iq>",
+    "<iq type='set' id='1'><unblock xmlns='urn:xmpp:blocking'/></iq>",
+    "<iq type='get' id='1'><blocklist xmlns='urn:xmpp:blocking'/></iq>",
+    "<iq type='set' id='1'><enable xmlns='urn:xmpp:carbons:2'/></iq>",
+    "<iq type='set' id='1'><query xmlns='jabber:iq:private'><n xmlns='urn:n'>1</n></query></iq>",
+    "<iq type='get' id='1'><query xmlns='jabber:iq:private'><n xmlns='urn:n'/></query></iq>",
+    "<iq type='set' id='1'><vCard xmlns='vcard-temp'><FN>J</FN></vCard></iq>",
+    "<iq type='get' id='1' to='juliet@localhost'><vCard xmlns='vcard-temp'/></iq>",
+    "<message to='romeo@localhost' type='chat'><body>x</body></message>",
+    "<message to='juliet@localhost/r' type='chat'><body>x</body></message>",
+    "<iq type='set' id='1'><query xmlns='jabber:iq:register'><remove/></query></iq>",
     "<set xmlns='http://jabber.org/protocol/rsm'><max>1</max><before/></set>",
 ];
 
@@ -84,32 +179,49 @@ pub const DICTIONARY: &[&str] = &[
 pub fn run(data: &[u8]) {
     let [luck, bytes @ ..] = data else { return };
     let mut world = World::new();
-    for _ in 0..2 {
-        world.connect();
+    for (auth, resource) in [(AUTH, "r"), (AUTH, "s"), (AUTH_ROMEO, "t")] {
+        world.connect(auth, resource);
     }
     world.luck = *luck;
-    for (turn, part) in bytes.split(|byte| *byte == 0).enumerate() {
-        world.receive(turn % 2, part);
+    for (turn, part) in bytes.split_inclusive(|byte| *byte <= 1).enumerate() {
+        let (said, pause) = match part {
+            [said @ .., 0] => (said, Duration::from_millis(1)),
+            [said @ .., 1] => (said, PAUSE),
+            said => (said, Duration::from_millis(1)),
+        };
+        world.receive(turn % world.peers.len(), said);
+        world.pass(pause);
     }
     world.luck = 0;
-    for at in 0..2 {
+    // Whatever was put off because the store failed is done, and then nobody is owed anything.
+    world.pass(PAUSE);
+    world.pass(PAUSE);
+    for peer in world.peers.iter().filter(|peer| !peer.closed) {
+        assert_eq!(peer.owed, 0, "a question without its one answer");
+    }
+    for at in 0..world.peers.len() {
         world.hang_up(at);
     }
     assert_eq!(world.router.status().sessions, 0, "a session stays");
     for peer in &world.peers {
         assert_well_formed(Content::Client, &peer.said);
-        assert_eq!(peer.owed, 0, "a question without its one answer");
     }
     let budget = Arc::clone(&world.shared.budget);
     drop(world);
     assert_eq!(budget.memory(), 0, "a mailbox forgot what it holds");
 }
 
+/// Longer than the hub waits for anything but a ping.
+const PAUSE: Duration = Duration::from_secs(31);
+
+/// The kind of token that the session gives to what is not answered.
+const NO_ANSWER: u32 = 0;
+
 struct Peer {
     session: XmppSession,
     id: Option<SessionId>,
     said: Vec<u8>,
-    /// Questions to pubsub less answers, while the session lives.
+    /// Questions less answers, while the session lives.
     owed: i64,
     closed: bool,
 }
@@ -148,12 +260,20 @@ impl World {
             budget: Arc::clone(&budget),
             started: Now::default(),
         };
+        // Besides the defaults, by which a device hears of nobody else's.
+        let hear = [AccessAction::Subscribe].into_iter().collect();
+        let hears = Rule::new(Who::Account("romeo".into()), hear, "devices/#", true);
+        let kept = History {
+            items: 4,
+            age_seconds: None,
+            bytes: None,
+        };
         let router = Router::new(RouterSettings {
             domain: shared.domain.clone(),
             service: shared.service.clone(),
-            access: AccessRules::new(Vec::new()),
-            classes: ClassRules::default(),
-            history: HistoryRules::default(),
+            access: AccessRules::new(hears.into_iter().collect()),
+            classes: ClassRules(ClassRule::new("devices/+/alarm", Class::Alarm).into_iter().collect()),
+            history: HistoryRules(HistoryRule::new("devices/#", kept).into_iter().collect()),
             roster_groups: Default::default(),
             limits,
             registration: false,
@@ -166,15 +286,17 @@ impl World {
             shared: Arc::new(shared),
             peers: Vec::new(),
             tree: Tree::new(),
-            now: Now::default(),
+            now: Now {
+                wall_trusted: true,
+                ..Now::default()
+            },
             luck: 0,
         };
         world.settle();
         world
     }
 
-    /// Another session of the one account; the second has another resource.
-    fn connect(&mut self) {
+    fn connect(&mut self, auth: &str, resource: &str) {
         let at = self.peers.len();
         let seed = [at as u8 + 1; 32];
         self.peers.push(Peer {
@@ -184,8 +306,8 @@ impl World {
             owed: 0,
             closed: false,
         });
-        let bind = BIND.replace(">r<", if at == 0 { ">r<" } else { ">s<" });
-        for step in [HEADER, AUTH, HEADER, &bind] {
+        let bind = BIND.replace(">r<", &format!(">{resource}<"));
+        for step in [HEADER, auth, HEADER, &bind] {
             self.receive(at, step.as_bytes());
         }
         assert!(self.peers[at].session.address().is_some(), "bound");
@@ -196,7 +318,25 @@ impl World {
         self.peers[at].session.handle_input(bytes, &mut self.tree, self.now, &mut out);
         self.carry_out(at, out);
         self.settle();
-        self.now.mono = self.now.mono + Duration::from_millis(1);
+    }
+
+    /// Time passes, and whoever wanted to be called by now is.
+    fn pass(&mut self, span: Duration) {
+        self.now.mono = self.now.mono + span;
+        let wall = self.now.wall.micros() + span.as_micros() as i64;
+        self.now.wall = Timestamp::from_micros(wall);
+        if self.router.next_deadline().is_some_and(|at| at <= self.now.mono) {
+            self.router.handle_timeout(self.now);
+        }
+        for at in 0..self.peers.len() {
+            let mut out = Output::default();
+            let peer = &mut self.peers[at];
+            if peer.session.next_deadline().is_some_and(|at| at <= self.now.mono) {
+                peer.session.handle_timeout(self.now, &mut out);
+            }
+            self.carry_out(at, out);
+        }
+        self.settle();
     }
 
     fn hang_up(&mut self, at: usize) {
@@ -235,11 +375,10 @@ impl World {
                 (None, Some(mailbox)) => *peer.id.insert(self.router.open(Arc::clone(mailbox), None)),
                 (None, None) => continue,
             };
-            if let Command::Pubsub(_) = command {
-                peer.owed += 1;
-            }
-            if let Command::Detach(_) = command {
-                peer.owed = 0;
+            match command {
+                Command::Detach(_) => peer.owed = 0,
+                _ if token.kind != NO_ANSWER => peer.owed += 1,
+                _ => {}
             }
             self.router.handle(id, token, command, self.now);
         }
@@ -278,216 +417,16 @@ impl World {
         if entries.is_empty() {
             return false;
         }
-        let answers = entries.iter().filter(|entry| is_pubsub_answer(entry)).count();
-        peer.owed -= answers as i64;
+        for entry in &entries {
+            match entry {
+                Entry::Answer(answer) if answer.token.kind != NO_ANSWER => peer.owed -= 1,
+                Entry::End(_) => peer.owed = 0,
+                _ => {}
+            }
+        }
         let mut out = Output::default();
         peer.session.handle_entries(&mut entries, self.now, &mut out);
-        if entries.iter().any(|entry| matches!(entry, Entry::End(EndReason::Overflow))) {
-            peer.owed = 0;
-        }
         self.carry_out(at, out);
         true
-    }
-}
-
-/// Whatever a bound session is answered with a token of pubsub's kinds, an error included.
-fn is_pubsub_answer(entry: &Entry) -> bool {
-    matches!(entry, Entry::Answer(answer) if PUBSUB_KINDS.contains(&answer.token.kind))
-}
-
-/// The kinds of token that questions to pubsub carry, as the session numbers them.
-const PUBSUB_KINDS: [u32; 2] = [10, 11];
-
-#[derive(Default)]
-struct Store {
-    account: Option<Account>,
-    roster: Roster,
-    nodes: BTreeMap<NodeAddress, (NodeRecord, Vec<Arc<Item>>)>,
-    offline: VecDeque<(u64, Timestamp, Message)>,
-    made: u64,
-}
-
-impl Store {
-    fn answer(&mut self, request: StoreRequest, fails: bool) -> StoreResponse {
-        let fault = || StoreFault::Failed("bad luck".into());
-        match request {
-            StoreRequest::Commit(commit) if fails => StoreResponse::Failed { seq: commit.seq, fault: fault() },
-            StoreRequest::Commit(commit) => {
-                let mut removed = Vec::new();
-                for op in commit.ops {
-                    self.apply(op, &mut removed);
-                }
-                StoreResponse::Committed { seq: commit.seq, removed }
-            }
-            StoreRequest::Query { id, query } => {
-                let answer = if fails { Err(fault()) } else { Ok(self.query(query)) };
-                StoreResponse::Answered { id, answer }
-            }
-        }
-    }
-
-    fn apply(&mut self, op: StoreOp, removed: &mut Vec<u32>) {
-        match op {
-            StoreOp::PutAccount(account) => self.account = Some(*account),
-            StoreOp::PutContact { contact, version, .. } => {
-                self.roster.version = version;
-                self.roster.contacts.retain(|other| other.jid != contact.jid);
-                self.roster.contacts.push(*contact);
-                self.roster.contacts.sort_by(|one, other| one.jid.cmp(&other.jid));
-            }
-            StoreOp::RemoveContact { contact, version, .. } => {
-                self.roster.version = version;
-                self.roster.contacts.retain(|other| other.jid != contact);
-            }
-            StoreOp::PutOffline { message, at, .. } => {
-                self.made += 1;
-                self.offline.push_back((self.made, at, *message));
-            }
-            StoreOp::RemoveOffline { up_to, .. } => self.offline.retain(|(number, ..)| *number > up_to),
-            StoreOp::PutNode { at, config, creator, created } => {
-                let record = NodeRecord {
-                    config: *config.clone(),
-                    created,
-                    creator,
-                    affiliations: Vec::new(),
-                    subscriptions: Vec::new(),
-                    last: None,
-                };
-                self.nodes.entry(at).or_insert((record, Vec::new())).0.config = *config;
-            }
-            StoreOp::RemoveNode { at } => drop(self.nodes.remove(&at)),
-            StoreOp::PutAffiliation { at, jid, affiliation } => {
-                if let Some((node, _)) = self.nodes.get_mut(&at) {
-                    node.affiliations.retain(|(other, _)| *other != jid);
-                    if affiliation != Affiliation::None {
-                        node.affiliations.push((jid, affiliation));
-                    }
-                }
-            }
-            StoreOp::PutSubscription { at, subscription } => {
-                if let Some((node, _)) = self.nodes.get_mut(&at) {
-                    node.subscriptions.push(subscription);
-                }
-            }
-            StoreOp::RemoveSubscription { at, subid } => {
-                if let Some((node, _)) = self.nodes.get_mut(&at) {
-                    node.subscriptions.retain(|one| one.subid != subid);
-                }
-            }
-            StoreOp::PutItem { at, item, keep, .. } => {
-                if let Some((_, items)) = self.nodes.get_mut(&at) {
-                    items.retain(|other| other.id != item.id);
-                    items.push(item);
-                    let excess = items.len().saturating_sub(keep.shown as usize);
-                    items.drain(..excess);
-                }
-            }
-            StoreOp::RemoveItems { at, ids } => {
-                let items = self.nodes.get_mut(&at).map(|(_, items)| items);
-                removed.push(items.map_or(0, |items| {
-                    let before = items.len();
-                    items.retain(|item| !ids.contains(&item.id));
-                    (before - items.len()) as u32
-                }));
-            }
-            StoreOp::TrimItems { at, keep } => {
-                if let Some((_, items)) = self.nodes.get_mut(&at) {
-                    let excess = items.len().saturating_sub(keep.shown as usize);
-                    items.drain(..excess);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn query(&self, query: StoreQuery) -> StoreAnswer {
-        let items = |at: &NodeAddress| self.nodes.get(at).map_or_else(Vec::new, |(_, items)| items.clone());
-        let page = |count: usize| PageInfo { count: count as u32, ..PageInfo::default() };
-        match query {
-            StoreQuery::Boot => StoreAnswer::Boot {
-                filters: Vec::new(),
-                owed: Vec::new(),
-                asked: Vec::new(),
-                blocked: Vec::new(),
-            },
-            StoreQuery::Document { .. } => StoreAnswer::Document(None),
-            StoreQuery::DocumentSizes(_) => StoreAnswer::DocumentSizes(Vec::new()),
-            StoreQuery::Account(jid) => {
-                let known = jid.local() == Some("juliet");
-                let account = known.then(|| self.account.clone().unwrap_or_else(|| juliet(&jid)));
-                let counts = AccountCounts {
-                    offline: self.offline.len() as u32,
-                    nodes: self.nodes.len() as u32,
-                    ..AccountCounts::default()
-                };
-                StoreAnswer::Account(account.map(Box::new), counts)
-            }
-            StoreQuery::Roster(_) => StoreAnswer::Roster(self.roster.clone()),
-            StoreQuery::Node(at) => StoreAnswer::Node(self.nodes.get(&at).map(|(node, items)| {
-                Box::new(NodeRecord { last: items.last().cloned(), ..node.clone() })
-            })),
-            StoreQuery::ItemsById { at, ids, .. } => {
-                let mut items = items(&at);
-                items.retain(|item| ids.contains(&item.id));
-                StoreAnswer::Items { page: page(items.len()), items }
-            }
-            StoreQuery::Items { at, max, .. } => {
-                let mut items = items(&at);
-                let count = items.len();
-                items.truncate(max as usize);
-                StoreAnswer::Items { items, page: page(count) }
-            }
-            StoreQuery::Branch { .. } => StoreAnswer::Branch {
-                nodes: self.nodes.iter().map(|(at, (node, _))| (at.node.clone(), node.config.title.clone())).collect(),
-                items: Vec::new(),
-                page: page(self.nodes.len()),
-            },
-            StoreQuery::Nodes { .. } => StoreAnswer::Nodes {
-                list: self.nodes.iter().map(|(at, (node, _))| (at.node.clone(), node.config.title.clone())).collect(),
-                page: page(self.nodes.len()),
-            },
-            StoreQuery::Present { hosts, names } => {
-                let at = |host: &BareJid, node: &leveret_engine::node::NodeId| NodeAddress { host: Some(host.clone()), node: node.clone() };
-                let all = hosts.iter().flat_map(|host| names.iter().map(move |node| at(host, node)));
-                StoreAnswer::Present(all.filter(|at| self.nodes.contains_key(at)).collect())
-            }
-            StoreQuery::Awaiting { .. } => StoreAnswer::Present(Vec::new()),
-            StoreQuery::PersonalNodes { host, .. } => {
-                let of_host = self.nodes.iter().filter(|(at, _)| at.host.as_ref() == Some(&host));
-                let list: Vec<_> = of_host
-                    .map(|(at, (node, _))| PersonalNode {
-                        node: at.node.clone(),
-                        config: Box::new(node.config.clone()),
-                        affiliation: Affiliation::None,
-                    })
-                    .collect();
-                StoreAnswer::PersonalNodes { page: page(list.len()), list }
-            }
-            StoreQuery::NodeBytes(_) => StoreAnswer::Kept { items: 0, bytes: 0 },
-            StoreQuery::NodeCounts(at) => StoreAnswer::Counts { items: items(&at).len() as u32, subscriptions: 0 },
-            StoreQuery::Archive { at, filter, .. } => {
-                let entry = |item| ArchiveEntry { id: "1".into(), item, retracted: filter.ids.len() > 1 };
-                let entries: Vec<_> = items(&at).into_iter().map(entry).collect();
-                StoreAnswer::Archive { entries, page: ArchivePage::default() }
-            }
-            StoreQuery::ArchiveEnds { at, .. } => StoreAnswer::ArchiveEnds(items(&at).first().map(|item| {
-                let end = ArchiveEnd { id: "1".into(), published: item.published };
-                (end.clone(), end)
-            })),
-            StoreQuery::Sweep { .. } => StoreAnswer::Sweep { nodes: Vec::new(), next: None },
-            StoreQuery::SubscriptionsOf { .. } => StoreAnswer::Subscriptions(Vec::new()),
-            // One account has nobody to ask, and nothing that a clock would end.
-            StoreQuery::Pending { .. } => StoreAnswer::Pending { list: Vec::new(), owns: true },
-            StoreQuery::Ended { .. } => StoreAnswer::Ended(Vec::new()),
-            StoreQuery::AffiliationsOf { .. } => StoreAnswer::Affiliations(Vec::new()),
-            StoreQuery::Offline { after, max, .. } => {
-                let later = self.offline.iter().filter(|(number, ..)| *number > after);
-                StoreAnswer::Offline(later.take(max as usize).cloned().collect())
-            }
-            StoreQuery::Owed { .. } => StoreAnswer::Owed(Vec::new()),
-            StoreQuery::AccountsOfRole { .. } | StoreQuery::RolesOf(_) => StoreAnswer::Roles(Vec::new()),
-            StoreQuery::Accounts { .. } => StoreAnswer::Accounts(Vec::new()),
-            StoreQuery::Totals => StoreAnswer::Totals { accounts: 1, nodes: self.nodes.len() as u64 },
-        }
     }
 }

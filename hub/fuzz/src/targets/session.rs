@@ -25,6 +25,7 @@ use leveret_engine::{
 
 pub(super) const HEADER: &str = "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='localhost' version='1.0'>";
 pub(super) const AUTH: &str = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGp1bGlldABzZWNyZXQ=</auth>";
+pub(super) const AUTH_ROMEO: &str = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AHJvbWVvAHNlY3JldA==</auth>";
 pub(super) const BIND: &str = "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>r</resource></bind></iq>";
 
 /// What a client says.
@@ -178,7 +179,7 @@ fn secure() -> LinkSecurity {
 fn answer(command: &Command) -> Option<Result<Reply, Refusal>> {
     Some(match command {
         Command::SignIn { account } => Ok(Reply::Credentials {
-            found: (account.local() == Some("juliet")).then(|| Box::new(juliet(account))),
+            found: (account.local() == Some("juliet")).then(|| Box::new(account_of(account))),
         }),
         Command::SignedIn { .. } => Ok(Reply::HoldBack { wait: Duration::ZERO }),
         Command::Attach { account, resource, .. } => match account.with_resource(resource.as_deref().unwrap_or("x")) {
@@ -206,7 +207,7 @@ fn answer(command: &Command) -> Option<Result<Reply, Refusal>> {
     })
 }
 
-pub(super) fn juliet(jid: &BareJid) -> Account {
+pub(super) fn account_of(jid: &BareJid) -> Account {
     static KEYS: OnceLock<Credentials> = OnceLock::new();
     let keys = KEYS.get_or_init(|| {
         let password = Password::prepare("secret").expect("a password");
