@@ -540,3 +540,58 @@ fn connected_components_are_listed_and_can_be_kicked() {
         [Entry::End(EndReason::Kicked)]
     ));
 }
+
+#[test]
+fn xep_0060_s16_4_2_digests_for_addresses_of_a_component_are_of_each_by_itself() {
+    let rules = AccessRules::new(vec![
+        crate::access::Rule::new(
+            crate::access::Who::Role(Role::Service),
+            crate::access::Actions::ALL,
+            "gateways/#",
+            true,
+        )
+        .unwrap(),
+    ]);
+    let mut world = World::with(RouterSettings {
+        access: rules,
+        ..settings()
+    });
+    let all = vec![component("sensors.localhost", SECRET)];
+    world.router.set_components(all, world.now);
+    let bot = world.component("sensors.localhost");
+    let publisher = "a@sensors.localhost";
+    world.request(bot, by(publisher, publish("gateways/a"))).unwrap();
+    let digest = subscriptions::fields(&[("digest", "1"), ("digest_frequency", "10000")]);
+    for (who, options) in [
+        ("a@sensors.localhost", Some(digest.clone())),
+        ("b@sensors.localhost", Some(digest)),
+        ("c@sensors.localhost", None),
+    ] {
+        let subscribe = PubsubAction::Subscribe {
+            node: node("gateways/a"),
+            jid: jid(who),
+            options,
+        };
+        world.request(bot, by(who, pubsub(subscribe))).unwrap();
+    }
+    world.entries(bot);
+    for _ in 0..2 {
+        world.ask(bot, by(publisher, publish("gateways/a")));
+    }
+    let nodes = |world: &mut World| {
+        let mut told = world.relayed(bot);
+        told.retain(|told| told.contains(": node"));
+        told.sort();
+        told
+    };
+    let at_once = "c@sensors.localhost: node gateways/a";
+    assert_eq!(nodes(&mut world), [at_once, at_once]);
+    subscriptions::pass(&mut world, 10);
+    assert_eq!(
+        nodes(&mut world),
+        [
+            "a@sensors.localhost: node gateways/a",
+            "b@sensors.localhost: node gateways/a",
+        ]
+    );
+}

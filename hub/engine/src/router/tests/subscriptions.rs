@@ -16,7 +16,7 @@ fn node(name: &str) -> NodeId {
     NodeId::parse(name).unwrap()
 }
 
-fn fields(options: &[(&str, &str)]) -> Vec<Field> {
+pub(super) fn fields(options: &[(&str, &str)]) -> Vec<Field> {
     let field = |&(var, value): &(&str, &str)| Field {
         var: format!("pubsub#{var}").into(),
         values: vec![value.into()],
@@ -45,7 +45,7 @@ fn subscribe(name: &str, who: &str, options: &[(&str, &str)]) -> Command {
 }
 
 /// What a change says, in words.
-fn say(change: &NodeChange) -> String {
+pub(super) fn say(change: &NodeChange) -> String {
     match change {
         NodeChange::Published { item, .. } => item.id.to_string(),
         NodeChange::Retracted(ids) => format!("-{}", ids[0]),
@@ -61,7 +61,7 @@ fn say(change: &NodeChange) -> String {
 }
 
 /// The messages that a session got, one line each.
-fn told(world: &mut World, id: SessionId) -> Vec<String> {
+pub(super) fn told(world: &mut World, id: SessionId) -> Vec<String> {
     let entries = world.entries(id).into_iter();
     let told = entries.filter_map(|entry| match entry {
         Entry::Event { event, .. } => match &event.what {
@@ -87,7 +87,7 @@ fn fleet() -> (World, SessionId, SessionId) {
 const LOG: &str = "devices/dev7/log";
 
 /// Time passes and what is due happens.
-fn pass(world: &mut World, secs: u64) {
+pub(super) fn pass(world: &mut World, secs: u64) {
     world.pass(secs);
     while let Some(at) = world.router.next_deadline()
         && at <= world.now.mono

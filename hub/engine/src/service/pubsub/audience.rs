@@ -264,7 +264,7 @@ impl Node {
                 heard
                     .entry(&one.jid)
                     .or_default()
-                    .push(Heard::of(one, None, manner));
+                    .push(self.hearing(one, None, manner));
             }
         }
         let (mut list, mut tags, mut until) = (Vec::new(), Tags::default(), None);

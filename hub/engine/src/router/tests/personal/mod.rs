@@ -2,6 +2,7 @@
 //! (XEP-0163, XEP-0060 §9, XEP-0115).
 
 mod by_groups;
+mod options;
 mod s4_3_4_last_items;
 mod xep_0115;
 
