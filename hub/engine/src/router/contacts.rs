@@ -226,6 +226,9 @@ impl Router {
     pub(super) fn commit_rosters(&mut self, account: &BareJid, outcome: Outcome, mut after: After) {
         for mut told in outcome.told {
             self.add_shared(&mut told);
+            if let Told::Show(of, to) = &told {
+                self.hold_apart(of, to);
+            }
             after.deeds.push(Deed::Told(told));
         }
         if !outcome.ops.is_empty() {

@@ -320,6 +320,38 @@ impl Router {
         }
     }
 
+    /// `to` will see `of` once that is stored, and be shown what there is then: what is published meanwhile is part of it, and
+    /// not told before.
+    pub(super) fn hold_apart(&mut self, of: &BareJid, to: &BareJid) {
+        for id in self.directory.sessions(to).to_vec() {
+            let session = self.directory.get(id);
+            let available = session.is_some_and(|session| session.availability.current().is_some());
+            if !available || self.will_be_shown(id, of) {
+                continue;
+            }
+            let session = self.directory.get_mut(id);
+            if let Some(hearing) = session.and_then(|session| session.hearing.as_mut())
+                && !hearing.apart.contains(of)
+            {
+                hearing.apart.push(of.clone());
+            }
+        }
+    }
+
+    /// That was not stored after all.
+    pub(super) fn release_apart(&mut self, of: &BareJid, to: &BareJid) {
+        for id in self.directory.sessions(to).to_vec() {
+            if self.will_be_shown(id, of) {
+                continue;
+            }
+            let session = self.directory.get_mut(id);
+            if let Some(hearing) = session.and_then(|session| session.hearing.as_mut()) {
+                hearing.apart.retain(|one| one != of);
+            }
+        }
+        self.directory.hearing_changed(of);
+    }
+
     /// By shared groups `to` is not to `of` what it was: it may hear of less, and lose what it was subscribed to by that
     /// (XEP-0163 §8).
     pub(super) fn went_out_of_sight(&mut self, of: &BareJid, to: &BareJid) {

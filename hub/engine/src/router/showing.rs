@@ -83,14 +83,20 @@ impl Router {
 
     /// Shows it one account's nodes; until then it hears nothing of them.
     pub(super) fn show_apart(&mut self, id: SessionId, host: BareJid) {
+        let begun = self.cursors.of_session(id).any(|progress| {
+            matches!(progress, Progress::Showing(showing)
+                if matches!(showing.whose, Whose::One) && showing.hosts.contains(&host))
+        });
         let session = self.directory.get_mut(id);
         let Some(hearing) = session.and_then(|session| session.hearing.as_mut()) else {
             return;
         };
-        if hearing.apart.contains(&host) {
+        if begun {
             return;
         }
-        hearing.apart.push(host.clone());
+        if !hearing.apart.contains(&host) {
+            hearing.apart.push(host.clone());
+        }
         self.begin_showing(id, Showing::of(Whose::One, [host]));
     }
 

@@ -17,6 +17,7 @@ use crate::{
         store_failed, subject,
         world::World,
     },
+    service::roster::Told,
 };
 
 /// What makes a reply of what the store says.
@@ -148,6 +149,11 @@ impl Router {
             }
         }
         for after in afters {
+            for deed in &after.deeds {
+                if let Deed::Told(Told::Show(of, to)) = deed {
+                    self.release_apart(of, to);
+                }
+            }
             let Some(ask) = after.ask else { continue };
             if let Some(apology) = after.apology {
                 self.post.insist(

@@ -560,7 +560,9 @@ fn xep_0060_s16_4_2_digests_for_addresses_of_a_component_are_of_each_by_itself()
     world.router.set_components(all, world.now);
     let bot = world.component("sensors.localhost");
     let publisher = "a@sensors.localhost";
-    world.request(bot, by(publisher, publish("gateways/a"))).unwrap();
+    world
+        .request(bot, by(publisher, publish("gateways/a")))
+        .unwrap();
     let digest = subscriptions::fields(&[("digest", "1"), ("digest_frequency", "10000")]);
     for (who, options) in [
         ("a@sensors.localhost", Some(digest.clone())),

@@ -245,6 +245,37 @@ mod s9_who_hears {
     }
 
     #[test]
+    fn what_is_published_while_a_contact_is_being_stored_is_shown_once() {
+        for failing in [false, true] {
+            let mut world = world();
+            let juliet = world.online("juliet", "balcony", 0);
+            world.tell(juliet, MOOD, "1");
+            let paris = world.client("paris", "x", 1);
+            world.handshake(paris, "juliet@localhost", Handshake::Subscribe);
+            world.hush(&[juliet, paris]);
+            world.store.held = true;
+            world.handshake(juliet, "paris@localhost", Handshake::Subscribed);
+            world.tell(juliet, MOOD, "2");
+            world.store.failing = failing;
+            world.store.held = false;
+            world.settle();
+            world.store.failing = false;
+            let expected: &[&str] = match failing {
+                true => &[],
+                false => &["node urn:mood (delayed)"],
+            };
+            assert_eq!(world.items(paris), expected);
+            if failing {
+                // Nothing is left of it: the next attempt goes as any other.
+                world.handshake(juliet, "paris@localhost", Handshake::Subscribed);
+                assert_eq!(world.items(paris), ["node urn:mood (delayed)"]);
+            }
+            world.tell(juliet, MOOD, "3");
+            assert_eq!(world.items(paris), ["node urn:mood"]);
+        }
+    }
+
+    #[test]
     fn a_publish_that_was_not_stored_is_heard_by_nobody_and_the_next_one_is() {
         let mut world = world();
         let juliet = world.online("juliet", "balcony", 0);

@@ -6,7 +6,10 @@ use super::{
 };
 
 /// Juliet, and two sessions of Romeo, who has subscribed with these options and whose clients say nothing of what they want.
-fn subscribed(node_is: &[(&str, &str)], wishes: &[(&str, &str)]) -> (World, SessionId, [SessionId; 2]) {
+fn subscribed(
+    node_is: &[(&str, &str)],
+    wishes: &[(&str, &str)],
+) -> (World, SessionId, [SessionId; 2]) {
     let mut world = world();
     let juliet = world.online("juliet", "balcony", 0);
     world.tell_with(juliet, MOOD, "0", node_is);
