@@ -314,7 +314,7 @@ impl Hub {
                         items: items.iter().filter_map(|item| item.id.clone()).collect(),
                     })))
                 }
-                PubsubAction::List { .. } => Ok(Reply::Pubsub(Box::new(PubsubReply::Nodes {
+                PubsubAction::Browse { .. } => Ok(Reply::Pubsub(Box::new(PubsubReply::Nodes {
                     list: vec![(NodeId::parse("a/b").unwrap(), "A title".into())],
                     page: None,
                 }))),

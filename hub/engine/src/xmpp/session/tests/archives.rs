@@ -120,7 +120,7 @@ fn xep_0442_s3_entries_of_a_personal_node_come_from_its_account() {
     );
     let (message, fin) = heard
         .split_once("</message><iq ")
-        .map_or_else(|| heard.split_once("<iq ").unwrap(), |parts| parts);
+        .unwrap_or_else(|| heard.split_once("<iq ").unwrap());
     assert!(
         message.matches("from='romeo@localhost'").count() == 2,
         "{heard}"
