@@ -200,6 +200,8 @@ impl Executor {
             listeners: listeners.unwrap_or_default(),
             connections: self.core.as_ref().map_or(0, |core| core.connections()),
             sessions: router.sessions,
+            components: router.components,
+            components_attached: router.components_attached,
             accounts: router.accounts,
             nodes: router.nodes,
             nodes_resident: router.nodes_resident,

@@ -273,6 +273,11 @@ pub struct Status {
     pub listeners: Vec<(String, String)>,
     pub connections: usize,
     pub sessions: usize,
+    /// That may connect, and that are connected.
+    #[serde(default)]
+    pub components: usize,
+    #[serde(default)]
+    pub components_attached: usize,
     pub accounts: u64,
     pub nodes: u64,
     pub nodes_resident: usize,

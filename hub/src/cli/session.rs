@@ -21,6 +21,7 @@ pub(super) async fn run(
             other => return Err(CommandError::unexpected(&other)),
         },
         SessionCommand::Kick { jid } => {
+            let given = jid.clone();
             let jid = if let Some(component) = jid.strip_prefix('@') {
                 component.to_owned()
             } else if jid.contains('/') {
@@ -30,7 +31,13 @@ pub(super) async fn run(
             };
             match target.ask(Request::Kick { jid: jid.clone() }).await? {
                 Response::Count(0) => {
-                    return Err(CommandError::Failed(format!("{jid} has no session")));
+                    // What looks like a domain alone was taken for an account's name.
+                    let hint = match given.contains('.') && !given.contains('@') {
+                        true => format!("; a component's is @{given}"),
+                        false => String::new(),
+                    };
+                    let said = format!("{jid} has no session{hint}");
+                    return Err(CommandError::Failed(said));
                 }
                 Response::Count(count) if json => {
                     print::json(&serde_json::json!({ "jid": jid, "ended": count }));

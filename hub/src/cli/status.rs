@@ -45,6 +45,10 @@ fn show(status: Status) {
         }
         row("connections", status.connections.to_string());
         row("sessions", status.sessions.to_string());
+        if status.components > 0 {
+            let (may, here) = (status.components, status.components_attached);
+            row("components", format!("{here} of {may} connected"));
+        }
         row(
             "memory",
             status

@@ -109,12 +109,15 @@ fn words(
             ),
         ));
     }
-    let read = |(field, text): (Field<'_>, &str)| match who(&field, text, names)? {
-        Who::Group(_) if !may_be_group => Err(field.refuse(
-            "a group is no member of another",
-            "expected the accounts themselves: roles, accounts or patterns",
-        )),
-        who => Ok(who),
+    let read = |(field, text): (Field<'_>, &str)| {
+        // Said of a group that is not defined, too: to define it would not help.
+        if !may_be_group && text.starts_with("group:") {
+            return Err(field.refuse(
+                "a group is no member of another",
+                "expected the accounts themselves: roles, accounts or patterns",
+            ));
+        }
+        who(&field, text, names)
     };
     texts.into_iter().map(read).collect()
 }

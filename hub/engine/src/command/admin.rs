@@ -101,6 +101,10 @@ pub struct SessionInfo {
 #[allow(missing_docs, reason = "the names say it")]
 pub struct RouterStatus {
     pub sessions: usize,
+    /// Components that there may be.
+    pub components: usize,
+    /// Those that are connected.
+    pub components_attached: usize,
     pub accounts: u64,
     pub nodes: u64,
     pub nodes_resident: usize,

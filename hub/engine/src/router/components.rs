@@ -66,6 +66,12 @@ impl Components {
         Some(&self.of_session(id)?.component)
     }
 
+    /// How many there may be, and how many are connected.
+    pub(super) fn count(&self) -> (usize, usize) {
+        let attached = self.0.iter().filter(|place| place.session.is_some());
+        (self.0.len(), attached.count())
+    }
+
     /// The roles by domain.
     pub(super) fn roles(&self) -> HashMap<Box<str>, Role> {
         let components = self.0.iter().map(|place| &place.component);

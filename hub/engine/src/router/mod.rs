@@ -332,7 +332,10 @@ impl Router {
     pub fn status(&self) -> RouterStatus {
         let pubsub = self.pubsub.status();
         let administrations = self.directory.all().filter(|(_, session)| session.operator);
+        let (components, components_attached) = self.directory.components.count();
         RouterStatus {
+            components,
+            components_attached,
             nodes_resident: pubsub.nodes_resident,
             node_cache_bytes: pubsub.node_cache_bytes,
             items_published: pubsub.items_published,

@@ -84,6 +84,12 @@ fn a_group_needs_its_keys_and_each_must_make_sense() {
         &["a group is no member of another"],
     );
     refused(
+        &group("members = [\"group:Windows\"]"),
+        3,
+        12,
+        &["a group is no member of another"],
+    );
+    refused(
         &group("members = []\nseen_by = [\"group:Windows\"]"),
         4,
         12,

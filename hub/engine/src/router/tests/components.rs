@@ -518,6 +518,8 @@ fn connected_components_are_listed_and_can_be_kicked() {
         panic!("no list");
     };
     assert_eq!(list, [BareJid::parse("sensors.localhost").unwrap()]);
+    let status = world.router.status();
+    assert_eq!((status.components, status.components_attached), (2, 1));
     let operator = world.operator();
     let sessions = world.admin(operator, AdminRequest::ListSessions { account: None });
     let Ok(Reply::Admin(reply)) = sessions else {

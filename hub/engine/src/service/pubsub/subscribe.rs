@@ -120,7 +120,10 @@ impl Pubsub {
             {
                 return Ok(SubscriptionState::Subscribed);
             }
-            Place::Filter(_) => return Err(Reason::Forbidden.into()),
+            Place::Filter(_) => {
+                return Err(Refusal::new(Reason::Forbidden)
+                    .say("no access rule allows all nodes of this filter"));
+            }
         };
         let rights = Rights::new(&self.rules, who);
         rights.not_denied(Action::Subscribe, &at.node)?;
