@@ -7,7 +7,7 @@ use std::{
 
 use leveret_engine::{
     account::{Account, Role},
-    address::BareJid,
+    address::{BareJid, Jid},
     command::{Answer, Command, PubsubAction, PubsubReply, Reply},
     credentials::{Credentials, Derivation, Password},
     limits::Limits,
@@ -50,6 +50,17 @@ pub const DICTIONARY: &[&str] = &[
     " from='juliet@localhost/r'",
     " id='&lt;'",
     "&amp;",
+    "<presence><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='urn:c' ver='QgayPKawpkPSDYmwT/WM94uAlu0='/></presence>",
+    "<iq type='set' id='1'><block xmlns='urn:xmpp:blocking'><item jid='romeo@localhost'/></block></iq>",
+    "<iq type='set' id='1'><unblock xmlns='urn:xmpp:blocking'/></iq>",
+    "<iq type='get' id='1'><blocklist xmlns='urn:xmpp:blocking'/></iq>",
+    "<iq type='set' id='1'><enable xmlns='urn:xmpp:carbons:2'/></iq>",
+    "<iq type='set' id='1'><query xmlns='jabber:iq:private'><n xmlns='urn:n'>1</n></query></iq>",
+    "<iq type='get' id='1'><query xmlns='jabber:iq:private'><n xmlns='urn:n'/></query></iq>",
+    "<iq type='set' id='1'><vCard xmlns='vcard-temp'><FN>J</FN></vCard></iq>",
+    "<iq type='get' id='1' to='romeo@localhost'><vCard xmlns='vcard-temp'/></iq>",
+    "<iq type='set' id='1' to='pubsub.localhost'><command xmlns='http://jabber.org/protocol/commands' node='http://jabber.org/protocol/pubsub#get-pending' sessionid='0-1' action='",
+    "<iq type='set' id='1' to='pubsub.localhost'><query xmlns='urn:xmpp:mam:2' node='n'/></iq>",
 ];
 
 /// The first byte says how far the session has come, the second how large the pieces are.
@@ -198,9 +209,19 @@ fn answer(command: &Command) -> Option<Result<Reply, Refusal>> {
             PubsubAction::Publish { node, .. } => {
                 Ok(Reply::Pubsub(Box::new(PubsubReply::Published { node: node.clone(), items: Vec::new() })))
             }
+            PubsubAction::GetPending { node, execution } => Ok(Reply::Pubsub(Box::new(PubsubReply::Pending {
+                execution: execution.clone(),
+                nodes: node.is_none().then(Vec::new),
+            }))),
+            PubsubAction::ArchiveEnds { .. } => Ok(Reply::Pubsub(Box::new(PubsubReply::ArchiveEnds(None)))),
+            PubsubAction::Authorize { .. } => Ok(Reply::Done),
             PubsubAction::List { .. } => Ok(Reply::Pubsub(Box::new(PubsubReply::Nodes { list: Vec::new(), page: None }))),
             _ => Err(Refusal::new(Reason::ItemNotFound).say("<&>")),
         },
+        Command::GetBlockList => Ok(Reply::BlockList(Jid::parse("romeo@localhost/<").into_iter().collect())),
+        // What is kept was said by somebody, and is one element.
+        Command::GetDocument { key, .. } => Ok(Reply::Document { key: key.clone(), content: None }),
+        Command::Block(_) | Command::Unblock(_) | Command::SetCarbons(_) | Command::SetDocuments(_) => Ok(Reply::Done),
         Command::SetContact { .. } | Command::RemoveContact { .. } | Command::Register { .. } => Ok(Reply::Done),
         Command::ChangeCredentials(_) | Command::Unregister => Ok(Reply::Done),
         _ => return None,
