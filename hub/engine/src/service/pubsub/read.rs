@@ -188,7 +188,7 @@ impl Pubsub {
             },
             then: Box::new(move |answer| match answer {
                 StoreAnswer::Subscriptions(mut list) => {
-                    // §13.19: a lease that is over is over, even before the store has cleared it away.
+                    // §12.19: a lease that is over is over, even before the store has cleared it away.
                     list.retain(|(_, one)| {
                         let ends = one.options.as_ref().and_then(|options| options.expire);
                         !matches!((ends, now), (Some(ends), Some(now)) if ends <= now)
