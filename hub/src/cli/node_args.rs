@@ -133,6 +133,8 @@ pub enum NodeCommand {
     },
 
     /// Remove all items of a node; its subscribers are told
+    ///
+    /// Alarms that are owed stay so: retract those that are over before, or delete the node.
     #[command(after_long_help = "Example:\n  leveret node purge sites/7/temp")]
     Purge {
         /// The node
