@@ -439,8 +439,8 @@ fn sighup_ends_components_that_are_gone_or_changed_and_leaves_the_rest() {
     assert!(matches!(*world.entries(sensors), [Entry::End(_)]));
 }
 
-#[test]
-fn s13_pubsub_rights_are_those_of_the_role_and_the_address_that_asked() {
+/// A component that may do everything below `gateways/`.
+fn gateways() -> (World, SessionId) {
     let rules = AccessRules::new(vec![
         crate::access::Rule::new(
             crate::access::Who::Role(Role::Service),
@@ -457,6 +457,12 @@ fn s13_pubsub_rights_are_those_of_the_role_and_the_address_that_asked() {
     let all = vec![component("sensors.localhost", SECRET)];
     world.router.set_components(all, world.now);
     let bot = world.component("sensors.localhost");
+    (world, bot)
+}
+
+#[test]
+fn s13_pubsub_rights_are_those_of_the_role_and_the_address_that_asked() {
+    let (mut world, bot) = gateways();
     let ask = |from: &str, command| by(from, command);
     let denied = world.request(
         bot,
@@ -545,22 +551,7 @@ fn connected_components_are_listed_and_can_be_kicked() {
 
 #[test]
 fn xep_0060_s16_4_2_digests_for_addresses_of_a_component_are_of_each_by_itself() {
-    let rules = AccessRules::new(vec![
-        crate::access::Rule::new(
-            crate::access::Who::Role(Role::Service),
-            crate::access::Actions::ALL,
-            "gateways/#",
-            true,
-        )
-        .unwrap(),
-    ]);
-    let mut world = World::with(RouterSettings {
-        access: rules,
-        ..settings()
-    });
-    let all = vec![component("sensors.localhost", SECRET)];
-    world.router.set_components(all, world.now);
-    let bot = world.component("sensors.localhost");
+    let (mut world, bot) = gateways();
     let publisher = "a@sensors.localhost";
     world
         .request(bot, by(publisher, publish("gateways/a")))
