@@ -64,6 +64,9 @@ struct Pending {
     after: Vec<After>,
 }
 
+/// Commits for which there is room while none is under way.
+const CAPACITY_KEPT: usize = 512;
+
 /// Commits under way, in order.
 #[derive(Default)]
 pub(super) struct Commits {
@@ -158,7 +161,17 @@ impl Commits {
                 _ => {}
             }
         }
+        self.give_back();
         Some((pending.ops, pending.after))
+    }
+
+    /// Ten thousand sessions that end together leave as many commits. Once the store has answered all, their room is given back.
+    fn give_back(&mut self) {
+        if self.pending.is_empty() && self.pending.capacity() > CAPACITY_KEPT {
+            self.pending.shrink_to(CAPACITY_KEPT);
+            self.nodes.shrink_to(CAPACITY_KEPT);
+            self.rosters.shrink_to(CAPACITY_KEPT);
+        }
     }
 }
 
@@ -217,5 +230,26 @@ pub(super) fn accounts_of(op: &StoreOp) -> Option<&BareJid> {
         | StoreOp::PutItem { .. }
         | StoreOp::RemoveItems { .. }
         | StoreOp::TrimItems { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_storm_of_commits_leaves_no_room_behind() {
+        let mut commits = Commits::default();
+        let mut requests = Vec::new();
+        let storm = 20 * CAPACITY_KEPT as u64;
+        for _ in 0..storm {
+            commits.begin(Vec::new(), Urgency::Lazy, After::default(), &mut requests);
+        }
+        for seq in 1..storm {
+            assert!(commits.finish(seq).is_some());
+        }
+        assert!(commits.pending.capacity() as u64 >= storm);
+        assert!(commits.finish(storm).is_some());
+        assert!(commits.pending.capacity() <= 2 * CAPACITY_KEPT);
     }
 }

@@ -104,8 +104,9 @@ struct Resident {
     facts: Option<Option<Facts>>,
     record: Option<Box<Account>>,
     roster: Option<Roster>,
-    owned: Option<Vec<NodeId>>,
-    documents: Option<Sizes>,
+    owned: Option<Box<[NodeId]>>,
+    /// Boxed, since few accounts ever need it.
+    documents: Option<Box<Sizes>>,
     pins: u32,
     used: u64,
 }
@@ -230,17 +231,17 @@ impl Residency {
 
     /// What an account owns came from the store.
     pub(super) fn put_owned(&mut self, jid: &BareJid, owned: Vec<NodeId>) {
-        self.touch(jid).owned = Some(owned);
+        self.touch(jid).owned = Some(owned.into_boxed_slice());
     }
 
     /// Which documents an account keeps came from the store.
     pub(super) fn put_documents(&mut self, jid: &BareJid, sizes: Sizes) {
-        self.touch(jid).documents = Some(sizes);
+        self.touch(jid).documents = Some(Box::new(sizes));
     }
 
     /// Which documents an account keeps, to be changed.
     pub(super) fn documents_mut(&mut self, jid: &BareJid) -> Option<&mut Sizes> {
-        self.residents.get_mut(jid)?.documents.as_mut()
+        self.residents.get_mut(jid)?.documents.as_deref_mut()
     }
 
     /// What an account owns, to be used once.
@@ -248,6 +249,7 @@ impl Residency {
         self.residents
             .get_mut(jid)
             .and_then(|resident| resident.owned.take())
+            .map(<[NodeId]>::into_vec)
             .unwrap_or_default()
     }
 
@@ -456,6 +458,11 @@ impl Residency {
 
     /// Makes room; `is_here` says which accounts have a session, `here` how many do.
     pub(super) fn trim(&mut self, here: usize, is_here: impl Fn(&BareJid) -> bool) {
+        // After a storm the table itself is worth giving back, whether or not anybody is forgotten now: those who left last are
+        // few enough to stay, in a table made for all.
+        if self.residents.capacity() / 3 > self.residents.len().max(ABSENT_ACCOUNTS_MAX / 4) {
+            self.residents.shrink_to(self.residents.len() * 5 / 4);
+        }
         let absent = self.residents.len().saturating_sub(here);
         if absent <= self.trim_at.max(ABSENT_ACCOUNTS_MAX) {
             return;
@@ -471,10 +478,6 @@ impl Residency {
             self.residents.retain(|jid, resident| {
                 resident.pins > 0 || resident.used >= newest || is_here(jid)
             });
-            // After a storm the table itself is worth giving back.
-            if self.residents.capacity() / 4 > self.residents.len() {
-                self.residents.shrink_to(self.residents.len() * 2);
-            }
         }
         // What is pinned stays and is not looked at again at every step.
         self.trim_at = self.residents.len().saturating_sub(here) + ABSENT_ACCOUNTS_MAX / 2;
@@ -565,6 +568,41 @@ mod tests {
             "{}",
             residency.len()
         );
+        residency.trim(0, |_| false);
         assert!(residency.residents.capacity() <= 4 * ABSENT_ACCOUNTS_MAX);
+    }
+
+    #[test]
+    fn the_table_shrinks_though_those_who_left_last_stay() {
+        let mut residency = Residency::default();
+        let mut here = 5 * ABSENT_ACCOUNTS_MAX;
+        for number in 0..here {
+            let jid = BareJid::parse(&format!("d{number}@localhost")).unwrap();
+            residency.put_roster(&jid, Roster::default());
+        }
+        // They leave one by one, the oldest first.
+        let jids: Vec<BareJid> = (0..here)
+            .map(|number| BareJid::parse(&format!("d{number}@localhost")).unwrap())
+            .collect();
+        let mut left = HashSet::new();
+        for jid in &jids {
+            here -= 1;
+            left.insert(jid.clone());
+            residency.trim(here, |jid| !left.contains(jid));
+        }
+        residency.trim(0, |_| false);
+        assert!(residency.len() <= ABSENT_ACCOUNTS_MAX);
+        assert!(
+            residency.residents.capacity() <= 2 * ABSENT_ACCOUNTS_MAX,
+            "{} for {}",
+            residency.residents.capacity(),
+            residency.len()
+        );
+    }
+
+    #[test]
+    fn an_account_of_an_idle_session_is_small() {
+        let entry = size_of::<(BareJid, Resident)>();
+        assert!(entry <= 136, "{entry}");
     }
 }
