@@ -80,14 +80,19 @@ pub(super) fn remove(
     Ok(())
 }
 
-/// The item was retracted.
-pub(super) fn remove_item(conn: &Connection, at: &NodeAddress, item: &ItemId) -> Result<(), Fault> {
-    if let Some(seq) = find(conn, at, item)? {
-        conn.prepare_cached("DELETE FROM owed WHERE seq = ?1")?
-            .execute([seq])?;
-        drop_unowed(conn, seq)?;
-    }
-    Ok(())
+/// The item was retracted; whether it was owed.
+pub(super) fn remove_item(
+    conn: &Connection,
+    at: &NodeAddress,
+    item: &ItemId,
+) -> Result<bool, Fault> {
+    let Some(seq) = find(conn, at, item)? else {
+        return Ok(false);
+    };
+    conn.prepare_cached("DELETE FROM owed WHERE seq = ?1")?
+        .execute([seq])?;
+    drop_unowed(conn, seq)?;
+    Ok(true)
 }
 
 /// The node was deleted.

@@ -181,7 +181,8 @@ fn payload_bytes(item: &Item) -> i64 {
     super::signed(bytes as u64)
 }
 
-/// Removes shown items by id, and what is owed of them; how many there were. Where there is history, it keeps that they
+/// Removes shown items by id, and what is owed of them; how many there were, those included that were purged and still owed.
+/// Where there is history, it keeps that they
 /// were and when.
 pub(super) fn remove(
     conn: &Connection,
@@ -189,7 +190,7 @@ pub(super) fn remove(
     node: Option<i64>,
     ids: &[ItemId],
 ) -> Result<u32, Fault> {
-    let mut removed = 0;
+    let mut found = Vec::new();
     if let Some(node) = node {
         let range = Range::of(node);
         let mut tally = Tally::read(conn, range)?;
@@ -204,14 +205,17 @@ pub(super) fn remove(
             } else {
                 delete(conn, range, &mut tally, seq)?;
             }
-            removed += 1;
+            found.push(id);
         }
-        if removed > 0 {
+        if !found.is_empty() {
             tally.write(conn, range)?;
         }
     }
-    ids.iter()
-        .try_for_each(|id| owed::remove_item(conn, at, id))?;
+    let mut removed = u32::try_from(found.len()).unwrap_or(u32::MAX);
+    for id in ids {
+        let was_owed = owed::remove_item(conn, at, id)?;
+        removed += u32::from(was_owed && !found.contains(&id));
+    }
     Ok(removed)
 }
 

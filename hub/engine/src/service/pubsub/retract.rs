@@ -2,6 +2,7 @@
 
 use crate::{
     access::Action,
+    class::Class,
     effect::StoreOp,
     event::NodeChange,
     node::{ItemId, NodeId},
@@ -47,9 +48,10 @@ impl Pubsub {
         if items.is_empty() {
             return Err(Refusal::new(Reason::BadRequest).because(Detail::ItemRequired));
         }
-        // §12.11: all of them or none. §7.2.3.2.
+        // §12.11: all of them or none. §7.2.3.2. An alarm may be owed though its item was purged, and the store knows.
+        let class = class_of(&self.classes, &at, &node.config);
         let is_missing = |id: &ItemId| node.contents.publisher_of(id).is_none();
-        if node.contents.is_known() && items.iter().any(is_missing) {
+        if class != Class::Alarm && node.contents.is_known() && items.iter().any(is_missing) {
             return Err(Reason::ItemNotFound.into());
         }
         node.last.forget(&items);
@@ -63,7 +65,6 @@ impl Pubsub {
         retracted.if_none_removed = Some(Reason::ItemNotFound.into());
         // §7.2.2.1: the asker's `notify`, else the node's own option.
         if node.config.deliver_notifications && (notify || node.config.notify_retract) {
-            let class = class_of(&self.classes, &at, &node.config);
             let built = &mut self.audiences_built;
             let audience = node.audience(&at, class, &self.interest, directory, built);
             let kind = node.config.notification_type;

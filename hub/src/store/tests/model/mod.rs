@@ -255,11 +255,16 @@ impl Model {
             }
             StoreOp::RemoveItems { at, ids } => {
                 let mut removed = 0;
-                if let Ok(node) = self.node(&at) {
-                    removed = node.items.remove(&ids);
+                for id in ids {
+                    let was_owed = self.owed_seq(&at, &id).is_some();
+                    let was_there = match self.node(&at) {
+                        Ok(node) => node.items.remove(&[id.clone()]) > 0,
+                        Err(_) => false,
+                    };
+                    removed += u32::from(was_owed || was_there);
+                    self.drop_owed(|_, node, other| *node == at && *other == id);
                 }
-                self.drop_owed(|_, node, id| *node == at && ids.contains(id));
-                return Ok(Some(removed as u32));
+                return Ok(Some(removed));
             }
             StoreOp::TrimItems { at, keep } => {
                 if let Ok(node) = self.node(&at) {

@@ -136,6 +136,22 @@ fn what_is_retracted_or_deleted_is_owed_no_more() {
 }
 
 #[test]
+fn an_alarm_whose_item_was_purged_can_be_taken_back_still() {
+    let mut world = with_alarm();
+    let dev7 = device("dev7");
+    world.publish(&dev7, "free/fall/dev7", "1").unwrap();
+    let purge = PubsubAction::Purge {
+        node: node("free/fall/dev7"),
+    };
+    world.ask(&dev7, purge).unwrap();
+    assert_eq!(world.store.owed.len(), 1, "a purge ends no alarm");
+    world.ask(&dev7, retract("free/fall/dev7", "1")).unwrap();
+    assert!(world.store.owed.is_empty());
+    let again = world.ask(&dev7, retract("free/fall/dev7", "1"));
+    refused(again, Reason::ItemNotFound, None);
+}
+
+#[test]
 fn s11_the_same_raise_is_answered_and_not_told_twice() {
     let mut world = with_alarm();
     world

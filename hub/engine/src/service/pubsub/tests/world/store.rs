@@ -84,9 +84,14 @@ impl Store {
             }
             StoreOp::RemoveItems { at, ids } => {
                 let (_, items) = self.nodes.get_mut(&at).unwrap();
-                let before = items.len();
+                let is_there = |id: &&ItemId| {
+                    items.iter().any(|item| item.id == **id)
+                        || self.owed.iter().any(|(_, _, owed)| owed == *id)
+                };
+                let removed = ids.iter().filter(is_there).count();
                 items.retain(|item| !ids.contains(&item.id));
-                return Some((before - items.len()) as u32);
+                self.owed.retain(|(_, _, owed)| !ids.contains(owed));
+                return Some(removed as u32);
             }
             StoreOp::TrimItems { at, keep } => {
                 let (_, items) = self.nodes.get_mut(&at).unwrap();
