@@ -54,8 +54,9 @@ pub struct Question {
 /// One changed or removed contact, for every interested resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RosterPush {
-    /// The contact as it is now; `None` with `jid` alone: removed.
-    pub contact: Option<Contact>,
+    /// The contact as it is now; `None` with `jid` alone: removed. Boxed, since an event is as large as the largest of its kinds,
+    /// and each session keeps one, its presence.
+    pub contact: Option<Box<Contact>>,
     /// Whose entry it is.
     pub jid: BareJid,
     /// The roster's version after the change.
@@ -267,7 +268,7 @@ impl Event {
                 What::Subscription(stanza) => stanza.content.len() + text(&stanza.id),
                 What::Probe(probe) => text(&probe.id),
                 What::Question(question) => question.node.len(),
-                What::Roster(push) => push.contact.as_ref().map_or(FIXED, Contact::weight),
+                What::Roster(push) => push.contact.as_deref().map_or(FIXED, Contact::weight),
                 What::Node(event) => event.change.weight(),
             }
     }
@@ -293,5 +294,16 @@ impl NodeChange {
             Self::Deleted { redirect } => FIXED + redirect.as_ref().map_or(0, |uri| uri.len()),
             _ => FIXED,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_small() {
+        // Each session keeps its presence as one (S29).
+        assert!(size_of::<Event>() <= 208, "{}", size_of::<Event>());
     }
 }

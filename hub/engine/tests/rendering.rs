@@ -102,9 +102,9 @@ fn the_handshake_stays_between_bare_addresses_and_keeps_its_language() {
 #[test]
 fn rfc6121_s2_1_6_pushes_have_ids_of_their_own_and_removal_is_one() {
     let mut hub = Hub::bound();
-    let push = |contact| {
+    let push = |contact: Option<leveret_engine::account::Contact>| {
         What::Roster(RosterPush {
-            contact,
+            contact: contact.map(Box::new),
             jid: romeo().jid,
             version: "9".into(),
         })

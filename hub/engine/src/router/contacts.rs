@@ -314,8 +314,8 @@ impl Router {
         {
             let groups = viewer.names(&shared.groups);
             let own = push.contact.take();
-            let contact = roster::with_shared(own.as_ref(), &push.jid, shared.mutual, groups);
-            push.contact = Some(contact);
+            let contact = roster::with_shared(own.as_deref(), &push.jid, shared.mutual, groups);
+            push.contact = Some(Box::new(contact));
         }
     }
 

@@ -351,7 +351,7 @@ impl Router {
             None => entry.filter(|entry| entry.listed).cloned(),
         };
         RosterPush {
-            contact,
+            contact: contact.map(Box::new),
             jid: jid.clone(),
             version: own.map_or(0, |roster| roster.version).to_string().into(),
         }

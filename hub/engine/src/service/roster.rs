@@ -347,7 +347,7 @@ fn edit<R>(
             push = Some(Told::Push(
                 side.account.clone(),
                 RosterPush {
-                    contact: contact.listed.then(|| contact.clone()),
+                    contact: contact.listed.then(|| Box::new(contact.clone())),
                     jid: jid.clone(),
                     version: side.roster.version.to_string().into(),
                 },

@@ -124,7 +124,7 @@ pub fn write_push(push: &RosterPush, id: &str, to: &str, out: &mut Vec<u8>) {
         .open("query")
         .attr("xmlns", ns::ROSTER)
         .attr("ver", &push.version);
-    match push.contact.as_ref().filter(|contact| contact.listed) {
+    match push.contact.as_deref().filter(|contact| contact.listed) {
         Some(contact) => write_item(contact, &mut w),
         None => {
             w.open("item")

@@ -149,7 +149,7 @@ fn told(outcome: &Outcome) -> Vec<String> {
                 format!(
                     "push to {}: {}",
                     name(account),
-                    push.contact.as_ref().map_or("removed".into(), state)
+                    push.contact.as_deref().map_or("removed".into(), state)
                 )
             }
             Told::Show(of, to) => format!("{} shown to {}", name(of), name(to)),
