@@ -258,7 +258,7 @@ impl Model {
                 for id in ids {
                     let was_owed = self.owed_seq(&at, &id).is_some();
                     let was_there = match self.node(&at) {
-                        Ok(node) => node.items.remove(&[id.clone()]) > 0,
+                        Ok(node) => node.items.remove(std::slice::from_ref(&id)) > 0,
                         Err(_) => false,
                     };
                     removed += u32::from(was_owed || was_there);
