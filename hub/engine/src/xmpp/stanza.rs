@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use crate::{
     address::{Jid, JidError},
+    message::IqKind,
     refusal::{Reason, Refusal},
     xmpp::{
         namespace as ns, stanza_error,
@@ -115,6 +116,27 @@ impl<'t> Stanza<'t> {
     ) {
         if !self.is_answer() {
             write_error(self.name, self.id, from, to, refusal, out);
+        }
+    }
+
+    /// The kind and the id of an IQ.
+    pub fn iq(&self) -> Result<(IqKind, &'t str), Refusal> {
+        let kind = match self.kind {
+            Some("get") => IqKind::Get,
+            Some("set") => IqKind::Set,
+            Some("result") => IqKind::Result,
+            Some("error") => IqKind::Error,
+            // RFC 6120 §8.2.3: one of the four, or it is a bad request.
+            _ => {
+                return Err(
+                    Refusal::new(Reason::BadRequest).say("an iq is get, set, result or error")
+                );
+            }
+        };
+        // RFC 6120 §8.1.3.
+        match self.id {
+            Some(id) => Ok((kind, id)),
+            None => Err(Refusal::new(Reason::BadRequest).say("an iq has an id")),
         }
     }
 

@@ -207,22 +207,7 @@ impl Attached {
         now: Now,
         out: &mut Output,
     ) -> Result<(), Refusal> {
-        let kind = match stanza.kind {
-            Some("get") => IqKind::Get,
-            Some("set") => IqKind::Set,
-            Some("result") => IqKind::Result,
-            Some("error") => IqKind::Error,
-            _ => {
-                // RFC 6120 §8.2.3.
-                return Err(
-                    Refusal::new(Reason::BadRequest).say("an iq is get, set, result or error")
-                );
-            }
-        };
-        // RFC 6120 §8.1.3.
-        let Some(id) = stanza.id else {
-            return Err(Refusal::new(Reason::BadRequest).say("an iq has an id"));
-        };
+        let (kind, id) = stanza.iq()?;
         if matches!(kind, IqKind::Get | IqKind::Set) {
             let child = stanza.only_child()?;
             let request = Request {

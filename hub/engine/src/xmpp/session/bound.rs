@@ -269,22 +269,7 @@ impl Bound {
         now: Now,
         out: &mut Output,
     ) -> Result<(), Refusal> {
-        let kind = match stanza.kind {
-            Some("get") => IqKind::Get,
-            Some("set") => IqKind::Set,
-            Some("result") => IqKind::Result,
-            Some("error") => IqKind::Error,
-            // RFC 6120 §8.2.3: one of the four, or it is a bad request.
-            _ => {
-                return Err(
-                    Refusal::new(Reason::BadRequest).say("an iq is get, set, result or error")
-                );
-            }
-        };
-        // RFC 6120 §8.1.3.
-        let Some(id) = stanza.id else {
-            return Err(Refusal::new(Reason::BadRequest).say("an iq has an id"));
-        };
+        let (kind, id) = stanza.iq()?;
         let target = self.target(to.as_ref(), around);
         if matches!(kind, IqKind::Get | IqKind::Set) {
             let child = stanza.only_child()?;
